@@ -1,0 +1,1 @@
+"""Whole, tuned control methods, one to a file."""

@@ -1,0 +1,150 @@
+"""The library's papers, read from the text of their files; `load` is the only place that imports one.
+
+A header is everything of a paper file above its `__all__`: the card, PAPER, CLAIM and the public names. Reading it
+takes no import of the paper, so listing answers at once and works where a paper's packages are missing.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib
+import importlib.util
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+from .claim import Claim, Paper
+from .errors import PaperError, UnknownPaper
+
+ROOT = Path(__file__).parent
+ARMS_AND_SCORE = ("treatment", "control", "score")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One paper of the library: what its file says before any of its code."""
+
+    slug: str
+    area: str
+    path: Path
+    card: str
+    paper: Paper
+    claim: Claim
+    names: tuple[str, ...]
+
+    @property
+    def idea(self) -> str:
+        """The card's first line without the name before the colon."""
+        return self.card.splitlines()[0].partition(": ")[2]
+
+
+@cache
+def entries() -> dict[str, Entry]:
+    """Every paper of the library by slug, in order of area and slug."""
+    files = sorted((ROOT / "papers").glob("*/[!_]*.py"))
+    return {file.stem: read(file) for file in files}
+
+
+def entry(slug: str) -> Entry:
+    """One paper by its slug, or by the path of a paper file of the user's own."""
+    if slug in entries():
+        return entries()[slug]
+    if slug.endswith(".py") and Path(slug).is_file():
+        return read(Path(slug))
+    import difflib
+    near = difflib.get_close_matches(slug, entries(), 3, 0.5)
+    raise UnknownPaper(f"no paper is called {slug!r}", f"Did you mean {' or '.join(near)}?" if near else "See: bakeoff list")
+
+
+def read(path: Path) -> Entry:
+    """The header of a paper file, without importing it."""
+    text = path.read_text(encoding="utf-8")
+    if not (end := re.search(r"^__all__\s*=\s*[\[(][^\])]*[\])]", text, re.M)):
+        raise PaperError(f"{path}: there is no __all__", "Name the one to three public names after CLAIM.")
+    try:
+        tree = ast.parse(text[:end.end()])
+    except SyntaxError as problem:
+        raise PaperError(f"{path}, line {problem.lineno}: {problem.msg}", "Correct the Python of the header.") from None
+    found = {node.targets[0].id: node.value for node in tree.body
+             if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)}
+    card = ast.get_docstring(tree)
+    if not card:
+        raise PaperError(f"{path}: there is no card", "Begin the file with its docstring.")
+    return Entry(path.stem, path.parent.name, path, card, _record(path, found, "PAPER", Paper), _record(path, found, "CLAIM", Claim),
+                 tuple(ast.literal_eval(found["__all__"])))
+
+
+def _record(path: Path, found: dict, name: str, record: type):
+    call = found.get(name)
+    if not isinstance(call, ast.Call) or call.args or getattr(call.func, "id", "") != record.__name__:
+        raise PaperError(f"{path}: {name} is missing or not of the form {record.__name__}(...)", f"Write {name} = {record.__name__}(key=value, ...).")
+    try:
+        return record(**{word.arg: ast.literal_eval(word.value) for word in call.keywords})
+    except (ValueError, TypeError) as problem:
+        raise PaperError(f"{path}: {name} is not literal or not complete: {problem}", "Use plain literals for every field.") from None
+
+
+def load(slug: str) -> ModuleType:
+    """The paper's module, imported."""
+    found = entry(slug)
+    if found.path.is_relative_to(ROOT):
+        return importlib.import_module(f"bakeoff.papers.{found.area}.{found.slug}")
+    name = f"bakeoff_own_{hashlib.sha256(str(found.path.resolve()).encode()).hexdigest()[:12]}"
+    spec = importlib.util.spec_from_file_location(name, found.path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def code_hash(slug: str) -> str:
+    """A hash of the paper file and of every bakeoff module that it imports, directly or not."""
+    todo, seen = [entry(slug).path], set()
+    digest = hashlib.sha256()
+    while todo:
+        path = todo.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        todo += sorted(imported_files(path))
+    for path in sorted(seen, key=str):
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
+def imported_files(path: Path) -> set[Path]:
+    """The files of bakeoff's own modules that the text of `path` imports."""
+    package = ("bakeoff", *path.relative_to(ROOT).parent.parts) if path.is_relative_to(ROOT) else ()
+    names: set[tuple[str, ...]] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {tuple(one.name.split(".")) for one in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[:len(package) - node.level + 1] if node.level else ()
+            module = (*base, *(node.module.split(".") if node.module else ()))
+            names |= {module} | {(*module, one.name) for one in node.names}
+    found = set()
+    for name in names:
+        if name[:1] == ("bakeoff",):
+            for candidate in (ROOT.joinpath(*name[1:]).with_suffix(".py") if len(name) > 1 else None,
+                              ROOT.joinpath(*name[1:], "__init__.py")):
+                if candidate and candidate.is_file():
+                    found.add(candidate)
+    return found
+
+
+def search(query: str) -> list[Entry]:
+    """Papers whose header holds every word of the query, those with most of them in title and names first."""
+    words = re.findall(r"\w+", query.casefold())
+
+    def rank(one: Entry) -> tuple[int, int] | None:
+        front = " ".join((one.slug, one.area, one.paper.title, *one.paper.also, *one.paper.authors, str(one.paper.year))).casefold()
+        whole = f"{front} {one.card} {one.claim.says} {one.claim.data}".casefold()
+        if not all(word in whole for word in words):
+            return None
+        return sum(word in front for word in words), sum(whole.count(word) for word in words)
+
+    ranked = [(rank(one), one) for one in entries().values()]
+    return [one for key, one in sorted((pair for pair in ranked if pair[0] is not None), key=lambda pair: pair[0], reverse=True)]

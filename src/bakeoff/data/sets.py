@@ -1,0 +1,183 @@
+"""The named public sets, and the one way to a record: `load(source, kind)`.
+
+A set's files are looked for in the folder `BAKEOFF_DATA`, then in the cache, then fetched; always checked against
+the SHA-256 pinned here. Sets without files come with an installed package, or are made here by a fixed procedure.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import inspect
+import os
+import shutil
+import tempfile
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import places
+from ..claim import Source
+from ..errors import DataError
+
+_MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist/"
+_FASHION = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
+_MOLECULES = "https://raw.githubusercontent.com/GLambard/Molecules_Dataset_Collection/master/originals/"
+_ZINC = "https://raw.githubusercontent.com/wengong-jin/icml18-jtnn/master/data/zinc/"
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of a set: its path under the data folder, its SHA-256, where it is fetched ("" where it cannot be)."""
+
+    path: str
+    sha256: str
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class NamedSet:
+    """A public set: its kind (a loader module), the function there that reads it, its files, fixed options."""
+
+    kind: str
+    loader: str
+    says: str
+    files: tuple[File, ...] = ()
+    options: tuple[tuple[str, str], ...] = ()
+
+
+SETS: dict[str, NamedSet] = {
+    "digits": NamedSet("images", "digits", "1,797 handwritten digits of 8 x 8 pixels; comes with scikit-learn"),
+    "mnist": NamedSet("images", "idx", "70,000 handwritten digits of 28 x 28 pixels", (
+        File("mnist/train-images-idx3-ubyte.gz", "71524e2cd1ad2968737f7f2f2ff69cbfc32df8ccddff51593f7cb2d4e0eb5b64"),
+        File("mnist/train-labels-idx1-ubyte.gz", "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+             _MNIST + "train-labels-idx1-ubyte.gz"),
+        File("mnist/t10k-images-idx3-ubyte.gz", "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+             _MNIST + "t10k-images-idx3-ubyte.gz"),
+        File("mnist/t10k-labels-idx1-ubyte.gz", "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+             _MNIST + "t10k-labels-idx1-ubyte.gz"))),
+    "fashion-mnist": NamedSet("images", "idx", "70,000 pictures of clothes of 28 x 28 pixels", (
+        File("fashion-mnist/train-images-idx3-ubyte.gz", "a26751d72d89606ffbfdd4dd5d16911f01e93a7ff4783c95da7307a073d79fa7"),
+        File("fashion-mnist/train-labels-idx1-ubyte.gz", "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+             _FASHION + "train-labels-idx1-ubyte.gz"),
+        File("fashion-mnist/t10k-images-idx3-ubyte.gz", "78cb45a589ec14266eab4ac0cb2e9e10a4c076ae2d337fe86383d761bff83f32"),
+        File("fashion-mnist/t10k-labels-idx1-ubyte.gz", "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+             _FASHION + "t10k-labels-idx1-ubyte.gz"))),
+    "china": NamedSet("pictures", "photograph", "a photograph, 427 x 640 pixels; comes with scikit-learn", options=(("name", "china.jpg"),)),
+    "flower": NamedSet("pictures", "photograph", "a photograph, 427 x 640 pixels; comes with scikit-learn", options=(("name", "flower.jpg"),)),
+    "breast-cancer": NamedSet("tables", "packaged", "569 tumours, 30 measurements, 2 classes; comes with scikit-learn",
+                              options=(("name", "breast_cancer"),)),
+    "wine": NamedSet("tables", "packaged", "178 wines, 13 measurements, 3 classes; comes with scikit-learn", options=(("name", "wine"),)),
+    "diabetes": NamedSet("tables", "packaged", "442 patients, 10 measurements, disease progression; comes with scikit-learn",
+                         options=(("name", "diabetes"),)),
+    "zinc": NamedSet("molecules", "lines", "29,445 drug-like molecules, the validation and test parts of ZINC-250k", (
+        File("zinc250k/valid.txt", "ad7d9c2bfebd93ffda6c32ed0e89d1714ae1f592f6340c0e6ae057521bbae30d", _ZINC + "valid.txt"),
+        File("zinc250k/test.txt", "31f6ce92914814db33bf0dbfc45f3836193e27cb80a59c54d88bc05a1f5fab83", _ZINC + "test.txt"))),
+    "esol": NamedSet("molecules", "packaged_table", "1,128 molecules with their measured solubility", (
+        File("moleculenet/ESOL_delaney-processed.csv", "8c06a76f0c6487d29ab0f903e6a7a7139f189ab3c1178f159c8be8964602f189",
+             _MOLECULES + "ESOL_delaney-processed.csv"),),
+        (("smiles", "smiles"), ("target", "measured log solubility in mols per litre"))),
+}
+
+
+def kind_of(name: str) -> str:
+    """The kind of a named set."""
+    if name not in SETS:
+        raise DataError(f"no data set is called {name!r}", f"The named sets: {', '.join(SETS)}.")
+    return SETS[name].kind
+
+
+def load(source: Source, kind: str):
+    """The record that a source names, read by the loader module of `kind`."""
+    named = _named(source, kind)
+    module = importlib.import_module(f"{__package__}.{kind}")
+    if named is None:
+        return module.load(Path(source.where), **_options(module.load, source, kind))
+    if source.options:
+        raise DataError(f"the named set {source.where!r} takes no options", "Give options only with a path.")
+    files = [locate(file) for file in named.files]
+    return getattr(module, named.loader)(*([files] if files else []), **dict(named.options))
+
+
+def fingerprint(source: Source, kind: str) -> str:
+    """A hash that changes when the data would: the pinned files and the loader's text, or a path's own bytes."""
+    digest = hashlib.sha256((Path(__file__).parent / f"{kind}.py").read_bytes())
+    named = _named(source, kind)
+    if named is None:
+        path = Path(source.where)
+        digest.update(repr(source.options).encode())
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file():
+                digest.update(str(file.relative_to(path)).encode())
+                digest.update(_sha256(file).encode())
+    else:
+        digest.update(repr((source.where, named)).encode())
+    return digest.hexdigest()[:16]
+
+
+def locate(file: File) -> Path:
+    """The path of a set's file on this machine: given, cached, or fetched now."""
+    given = places.given_data()
+    for folder in ([given] if given else []) + [places.cache() / "data"]:
+        if (path := folder / file.path).is_file():
+            if (found := _checked(path)) != file.sha256:
+                raise DataError(f"{path} is not the file it should be: SHA-256 {found[:12]}..., expected {file.sha256[:12]}...",
+                                "Remove it, and it is fetched again.")
+            return path
+    if not file.url:
+        raise DataError(f"{file.path} is not on this machine and cannot be fetched as one pinned file",
+                        "Put it there yourself and set BAKEOFF_DATA to the folder above it.")
+    return _fetch(file, places.cache() / "data" / file.path)
+
+
+def _named(source: Source, kind: str) -> NamedSet | None:
+    if source.where in SETS:
+        if (found := SETS[source.where].kind) != kind:
+            fitting = ", ".join(name for name, one in SETS.items() if one.kind == kind)
+            raise DataError(f"the set {source.where!r} holds {found}; this claim is about {kind}", f"Give a path, or one of: {fitting}.")
+        return SETS[source.where]
+    if not Path(source.where).exists():
+        raise DataError(f"{source.where} is neither a file or folder nor a named set", f"The named sets: {', '.join(SETS)}.")
+    return None
+
+
+def _options(load, source: Source, kind: str) -> dict[str, str]:
+    known = [name for name in inspect.signature(load).parameters if name != "path"]
+    for name, _ in source.options:
+        if name not in known:
+            raise DataError(f"{kind} take no --{name}", f"They take: {', '.join('--' + one for one in known) or 'no options'}.")
+    return dict(source.options)
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+_seen: dict[tuple, str] = {}
+
+
+def _checked(path: Path) -> str:
+    stamp = (str(path), path.stat().st_size, path.stat().st_mtime_ns)
+    if stamp not in _seen:
+        _seen[stamp] = _sha256(path)
+    return _seen[stamp]
+
+
+def _fetch(file: File, target: Path) -> Path:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as part:
+        try:
+            with urllib.request.urlopen(file.url, timeout=60) as answer:
+                shutil.copyfileobj(answer, part)
+            part.close()
+            if (found := _sha256(Path(part.name))) != file.sha256:
+                raise DataError(f"{file.url} gave other bytes than expected: SHA-256 {found[:12]}..., expected {file.sha256[:12]}...",
+                                "Nothing was kept. Fetch the file yourself and set BAKEOFF_DATA to its folder.")
+            os.replace(part.name, target)
+        except OSError as problem:
+            raise DataError(f"{file.url} cannot be fetched: {problem}",
+                            f"Put the file at {target}, or set BAKEOFF_DATA to a folder that holds {file.path}.") from None
+        finally:
+            Path(part.name).unlink(missing_ok=True)
+    return target

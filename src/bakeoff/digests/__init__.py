@@ -1,0 +1,1 @@
+"""Readers of digests, one for each form."""

@@ -1,0 +1,1 @@
+"""Signals, shapes and scenes as functions of coordinates."""

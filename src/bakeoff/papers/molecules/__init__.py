@@ -1,0 +1,1 @@
+"""Property prediction, generation and conformations of molecules and proteins."""

@@ -1,0 +1,1 @@
+"""Learning a policy from a fixed batch of transitions."""

@@ -1,0 +1,1 @@
+"""How classifiers break, how to defend them, and what can be certified."""

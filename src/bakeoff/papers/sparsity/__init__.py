@@ -1,0 +1,1 @@
+"""Smaller networks: masks, tickets, structured sparsity, searched cells."""

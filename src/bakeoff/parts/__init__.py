@@ -1,0 +1,1 @@
+"""Building blocks that two papers or more use."""

@@ -1,0 +1,1 @@
+"""Where trials run: jobs in, outcomes out, in any order."""

@@ -1,0 +1,1 @@
+"""The static site: pages over results, readable without a script and without a network."""
