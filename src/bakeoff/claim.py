@@ -75,7 +75,7 @@ class Budget:
         if self.spent + amount > self.steps * 1.02:
             raise OverBudget(f"the arm spent {self.spent + amount} of {self.steps}", "Train for budget.steps, no more.")
         self.spent += amount
-        if value is None or len(self._points) and self.spent < self._points[-1][0] + self._every:
+        if value is None or (len(self._points) and self.spent < self._points[-1][0] + self._every):
             return
         self._points.append((self.spent, float(value)))
         if len(self._points) == 128:  # keep the curve short: halve it and sample half as often

@@ -10,10 +10,15 @@ from functools import lru_cache
 from . import catalogue
 from .claim import Budget, Outcome, Source, Trial, finite
 from .data import sets
+from .errors import DataError, MissingPackage
 
 
 def run(trial: Trial) -> Outcome:
-    """Run one arm at one seed. An exception becomes an outcome of status "error", a number that is none "diverged"."""
+    """Run one arm at one seed. An exception becomes an outcome of status "error", a number that is none "diverged".
+
+    Raises:
+        DataError, MissingPackage: the data or the installation is at fault, not the arm; every trial would fail alike.
+    """
     started = time.perf_counter()
     budget = None
     try:
@@ -29,6 +34,8 @@ def run(trial: Trial) -> Outcome:
         drawings = list(paper.draw(model, test)) if trial.draw and hasattr(paper, "draw") else []
         return Outcome("done" if finite(value) else "diverged", value if finite(value) else None, measures, budget.curve, drawings,
                        time.perf_counter() - started, budget.spent)
+    except (DataError, MissingPackage):
+        raise
     except Exception:
         return Outcome("error", curve=budget.curve if budget else [], seconds=time.perf_counter() - started,
                        spent=budget.spent if budget else 0, error=traceback.format_exc(limit=-8))

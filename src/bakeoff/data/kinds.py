@@ -85,7 +85,7 @@ class Images:
         _require(self.labels.shape == shape[:1], "Images.labels", f"shape {self.labels.shape}", f"({shape[0]},), one a picture")
         if shape[0]:
             low, high = float(self.pixels.min()), float(self.pixels.max())
-            _require(0 <= low and high <= 1, "Images.pixels", f"values from {low:g} to {high:g}", "values in [0, 1]; divide bytes by 255")
+            _require(low >= 0 and high <= 1, "Images.pixels", f"values from {low:g} to {high:g}", "values in [0, 1]; divide bytes by 255")
             top = int(self.labels.max())
             _require(self.labels.min() >= 0 and top < len(self.classes), "Images.labels",
                      f"the labels {self.labels.min()} to {top} for {len(self.classes)} classes", "labels 0..K-1")
@@ -163,7 +163,7 @@ class Picture:
         _require(self.hidden.shape == shape[:2], "Picture.hidden", f"shape {self.hidden.shape}", f"{shape[:2]}")
         _require(min(shape[:2]) >= 8, "Picture.pixels", f"{shape[0]} x {shape[1]} pixels", "at least 8 x 8")
         low, high = float(self.pixels.min()), float(self.pixels.max())
-        _require(0 <= low and high <= 1, "Picture.pixels", f"values from {low:g} to {high:g}", "values in [0, 1]; divide bytes by 255")
+        _require(low >= 0 and high <= 1, "Picture.pixels", f"values from {low:g} to {high:g}", "values in [0, 1]; divide bytes by 255")
 
     def split(self, seed: int) -> tuple[Picture, Picture]:
         """Train: a square cut, a tenth of its pixels hidden (set to 0). Test: the same cut, whole, same mask."""

@@ -1,0 +1,290 @@
+"""The command: parse, call one function, print. Results go to stdout, progress to stderr."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+from . import __version__, catalogue
+from .claim import BUDGETS
+from .errors import BakeoffError, DataError
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; the exit code is 0, 1 for an error told in two lines, 2 for wrong usage."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return arguments.do(arguments) or 0
+    except BakeoffError as problem:
+        print(f"bakeoff: {_clean(problem.message)}\n{_clean(problem.hint)}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print("bakeoff: stopped; what had finished is kept\nGive the same command again to go on.", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="bakeoff", description="Read a digest of papers and put their claims to the test.")
+    parser.add_argument("--version", action="version", version=f"bakeoff {__version__}")
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+
+    def verb(name: str, do, says: str, *, listing: bool = True) -> argparse.ArgumentParser:
+        one = verbs.add_parser(name, help=says, description=says)
+        one.set_defaults(do=do)
+        if listing:
+            form = one.add_mutually_exclusive_group()
+            form.add_argument("--json", action="store_true", help="print JSON")
+            form.add_argument("--csv", action="store_true", help="print CSV")
+        return one
+
+    read = verb("read", _read, "read digests: which papers are in them, and which of those the library knows")
+    read.add_argument("files", nargs="+", metavar="FILE")
+    listed = verb("list", _list, "list the library's papers, or search them")
+    listed.add_argument("query", nargs="*", metavar="QUERY")
+    verb("show", _show, "show a paper's card, claim and results").add_argument("slug", metavar="SLUG")
+    run = verb("run", _run, "put claims to the test until the evidence decides")
+    run.add_argument("slugs", nargs="*", metavar="SLUG|AREA|FILE.py", help="papers, whole areas, or a paper file of your own")
+    run.add_argument("--digest", metavar="FILE", help="the papers recognised in a digest")
+    run.add_argument("--all", action="store_true", help="every paper of the library")
+    run.add_argument("--budget", choices=BUDGETS, default="quick", help="how much each arm may spend (quick)")
+    run.add_argument("--seed", type=_seed, default=0, help="the run's first seed (0)")
+    run.add_argument("--pairs", type=_positive, default=20, help="the most pairs of arms to run (20)")
+    run.add_argument("--jobs", type=_positive, default=1, help="how many trials run side by side (1)")
+    run.add_argument("--runner", choices=("local", "ray"), default="local", help="where trials run (local)")
+    run.add_argument("--data", metavar="PATH|NAME", help="your own files, or another named set")
+    run.add_argument("--target", metavar="COLUMN", help="tables and molecules: the column to be predicted")
+    run.add_argument("--smiles", metavar="COLUMN", help="molecules: the column with the SMILES")
+    run.add_argument("--environment", metavar="ID", help="transitions: the Gymnasium environment to be judged in")
+    run.add_argument("--size", metavar="PIXELS", help="images: scale every picture to this side")
+    run.add_argument("--evidence", metavar="DIR", type=Path, help="also write each result to DIR/SLUG.json")
+    verb("verdicts", _verdicts, "the verdicts reached so far")
+    verb("check", _check, "check a paper file, the library's or your own").add_argument("paper", metavar="PATH|SLUG")
+    verb("data", _data, "the named data sets; with a name, bring it here").add_argument("name", nargs="?", metavar="NAME")
+    verb("site", _site, "write the static site", listing=False).add_argument("folder", metavar="DIR", type=Path)
+    serve = verb("serve", _serve, "show the site at a local address", listing=False)
+    serve.add_argument("--port", type=int, default=8000)
+    return parser
+
+
+def _seed(text: str) -> int:
+    if not 0 <= (number := int(text)) < 2**31:
+        raise argparse.ArgumentTypeError("a seed is a whole number from 0 to 2147483647")
+    return number
+
+
+def _positive(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number
+
+
+def _clean(text: str) -> str:
+    """Text from outside made fit for a terminal: no control characters, no overrides of the writing direction."""
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]", "", str(text)).replace("\n", " ")
+
+
+def _print(arguments, rows: list[dict], text) -> None:
+    """Rows as JSON, as CSV, or each as the line that `text` makes of it."""
+    if arguments.json:
+        print(json.dumps(rows, ensure_ascii=False, indent=1))
+    elif arguments.csv:
+        lines = io.StringIO()
+        writer = csv.writer(lines, lineterminator="\n")
+        writer.writerow(rows[0] if rows else [])
+        writer.writerows([json.dumps(cell) if isinstance(cell, (list, tuple, dict)) else cell for cell in row.values()] for row in rows)
+        print(lines.getvalue(), end="")
+    else:
+        for row in rows:
+            print(_clean(text(row)))
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _read(arguments) -> None:
+    import hashlib
+
+    from . import digests, recognise
+    from .store import Store
+    read = [digests.read(Path(file)) for file in arguments.files]
+    found = recognise.as_json(read)
+    with Store() as store:
+        for digest, file in zip(read, arguments.files, strict=True):
+            mentions = [mention for paper in found["papers"] for mention in paper["mentions"] if mention["file"] == str(digest.file)]
+            store.keep_digest(hashlib.sha256(Path(file).read_bytes()).hexdigest(), str(digest.file), digest.form, mentions)
+    for digest in read:
+        for note in digest.notes:
+            _tell(f"{_clean(digest.file)}: {_clean(note)}")
+    if arguments.json:
+        print(json.dumps(found, ensure_ascii=False, indent=1))
+    elif arguments.csv:
+        names = ("title", "authors", "arxiv", "slug", "mentions")
+        _print(arguments, [{name: paper[name] for name in names} for paper in found["papers"]], str)
+    else:
+        for file in found["files"]:
+            print(_clean(f"{file['file']}: {file['form']}, {file['mentions']} mentions"))
+        known = sum(paper["slug"] is not None for paper in found["papers"])
+        print(f"{len(found['papers'])} papers, {known} of them in the library")
+        for paper in sorted(found["papers"], key=lambda paper: paper["slug"] is None):
+            print(_clean(f"  {paper['slug'] or '-':22} {(paper['title'] or paper['text'] or '')[:100]}"))
+
+
+def decisions() -> dict[str, str]:
+    """The latest decision on each paper: from the store, else from the evidence that comes with the library."""
+    found = {result["slug"]: result["decision"] for result in catalogue.evidence()}
+    return found | {result["slug"]: result["decision"] for result in _kept()}
+
+
+def _kept(*, whole: bool = False) -> list[dict]:
+    from . import places
+    if not os.environ.get("BAKEOFF_STORE") and not (places.state() / "bakeoff.sqlite").exists():
+        return []  # nothing has been run: no need to open (and import) a store
+    from .store import Store
+    with Store() as store:
+        return store.runs(whole=whole)
+
+
+def _list(arguments) -> None:
+    decided = decisions()
+    rows = [{"slug": one.slug, "area": one.area, "title": one.paper.title, "year": one.paper.year, "arxiv": one.paper.arxiv,
+             "decision": decided.get(one.slug)} for one in catalogue.search(" ".join(arguments.query))]
+    _print(arguments, rows,
+           lambda row: f"{row['slug']:22} {row['area']:14} {row['decision'] or 'not run':10} {row['title']} ({row['year']})")
+
+
+def _show(arguments) -> None:
+    from .contest import sentence, summary
+    one = catalogue.entry(arguments.slug)
+    results = [result for result in (*catalogue.evidence(), *_kept()) if result["slug"] == one.slug]
+    if arguments.json or arguments.csv:
+        row = {"slug": one.slug, "area": one.area, **vars(one.paper), "claim": vars(one.claim), "card": one.card,
+               "names": one.names, "results": [summary(result) for result in results]}
+        return _print(arguments, [row], str)
+    print(f"{one.paper.title}\n{', '.join(one.paper.authors)}. {one.paper.venue} {one.paper.year}. arXiv {one.paper.arxiv}\n")
+    print(one.card)
+    print(f"\nClaim: {one.claim.says}\n  {one.claim.metric}, {one.claim.unit}, {one.claim.better} is better, "
+          f"margin {one.claim.margin:g}, equal {one.claim.equal}, data {one.claim.data}")
+    print(f"Use:   from bakeoff.papers.{one.area}.{one.slug} import {', '.join(one.names)}\n")
+    for result in results:
+        print(sentence(result))
+
+
+def _run(arguments) -> None:
+    from . import contest
+    from .store import Store
+    options = {name: value for name in ("target", "smiles", "environment", "size") if (value := getattr(arguments, name)) is not None}
+    if options and not arguments.data:
+        raise DataError(f"--{next(iter(options))} was given without --data", "Say which file it is about: --data PATH.")
+    source = contest.Source(arguments.data, tuple(sorted(options.items()))) if arguments.data else None
+    slugs = _chosen(arguments)
+    prepared = [contest.Contest.prepare(slug, source=source, budget=arguments.budget, seed=arguments.seed, pairs=arguments.pairs)
+                for slug in slugs]
+    made = []
+
+    def runner():
+        if not made:
+            if arguments.runner == "ray":
+                from .runners.ray import RayRunner as Runner
+            else:
+                from .runners.local import LocalRunner as Runner
+            made.append(Runner(arguments.jobs))
+        return made[0]
+
+    results = []
+    try:
+        with Store() as store:
+            for one in prepared:
+                results.append(contest.run(one, store, runner, tell=_tell, jobs=arguments.jobs))
+                for line in contest.curves(results[-1]):
+                    _tell(line)
+                if arguments.evidence:
+                    write_evidence(arguments.evidence, results[-1])
+    finally:
+        for one in made:
+            one.close()
+    _print(arguments, [contest.summary(one) for one in results], contest.sentence)
+
+
+def write_evidence(folder: Path, result: dict) -> None:
+    """Write a result to FOLDER/SLUG.json, whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / f".{result['slug']}.part"
+    part.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    os.replace(part, folder / f"{result['slug']}.json")
+
+
+def _chosen(arguments) -> list[str]:
+    if arguments.all:
+        return list(catalogue.entries())
+    slugs: list[str] = []
+    if arguments.digest:
+        from . import digests, recognise
+        found = recognise.as_json([digests.read(Path(arguments.digest))])
+        slugs += [paper["slug"] for paper in found["papers"] if paper["slug"]]
+        if not slugs:
+            raise BakeoffError(f"no paper of the library was recognised in {arguments.digest}", "See what is in it: bakeoff read FILE")
+    for word in arguments.slugs:
+        area = [one.slug for one in catalogue.entries().values() if one.area == word]
+        slugs += area or [word]
+    if not slugs:
+        raise BakeoffError("nothing to run", "Name papers or areas, or give --digest FILE or --all. See: bakeoff list")
+    return list(dict.fromkeys(slugs))
+
+
+def _verdicts(arguments) -> None:
+    from .contest import sentence, summary
+    latest = {(one["slug"], one["budget"], one["data"], one["seed"]): one for one in (*catalogue.evidence(), *_kept())}
+    _print(arguments, [summary(one) for one in latest.values()], lambda row: sentence(row))
+
+
+def _check(arguments) -> int:
+    from .checks import run_checks
+    findings = run_checks(arguments.paper)
+    rows = [{"check": one.check, "ok": one.ok, "message": one.message, "hint": one.hint, "seconds": round(one.seconds, 2)}
+            for one in findings]
+    _print(arguments, rows, lambda row: f"ok    {row['check']}" if row["ok"] else f"FAIL  {row['check']}: {row['message']} {row['hint']}")
+    return 0 if all(one.ok for one in findings) else 1
+
+
+def _data(arguments) -> None:
+    from .data import sets
+    if arguments.name:
+        kind = sets.kind_of(arguments.name)
+        sets.load(sets.Source(arguments.name), kind)
+    rows = [{"name": name, "kind": one.kind, "says": one.says} for name, one in sets.SETS.items() if arguments.name in (None, name)]
+    _print(arguments, rows, lambda row: f"{row['name']:32} {row['kind']:12} {row['says']}")
+
+
+def _site(arguments) -> None:
+    print(_build_site(arguments.folder))
+
+
+def _build_site(folder: Path) -> Path:
+    from .web import site
+    results: dict[str, list[dict]] = {}
+    for one in (*catalogue.evidence(whole=True), *_kept(whole=True)):
+        results.setdefault(one["slug"], []).append(one)
+    site.build(folder, catalogue.entries(), results)
+    return folder / "index.html"
+
+
+def _serve(arguments) -> None:
+    import functools
+    import http.server
+    import tempfile
+    with tempfile.TemporaryDirectory() as folder:
+        _build_site(Path(folder) / "site")
+        handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(Path(folder) / "site"))
+        with http.server.ThreadingHTTPServer(("127.0.0.1", arguments.port), handler) as server:
+            _tell(f"http://127.0.0.1:{arguments.port}/  (Ctrl-C ends it)")
+            server.serve_forever()

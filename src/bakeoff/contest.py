@@ -1,0 +1,203 @@
+"""The contest: run the next pair, keep it, look at the evidence, stop when it decides.
+
+Looking after every pair is allowed because the interval is anytime-valid. The verdict is a function of the pairs in
+their order alone, so a run that was killed, continued, or spread over more workers ends with the same verdict.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from . import catalogue, verdicts
+from .catalogue import Entry
+from .claim import ARMS, Outcome, Source, Trial, Verdict, finite, pair_seed
+from .data import sets
+from .store import Store
+
+PAIRS = 20
+MOST_FAILED = 0.1  # the share of failed pairs beyond which a run decides nothing
+
+
+@dataclass(frozen=True)
+class Contest:
+    """One claim put to one source of data: what is fixed before the first pair."""
+
+    slug: str
+    entry: Entry
+    source: Source
+    budget: str
+    seed: int
+    pairs: int
+    code: str
+    data: str
+
+    @classmethod
+    def prepare(cls, slug: str, *, source: Source | None = None, budget: str = "quick", seed: int = 0, pairs: int = PAIRS) -> Contest:
+        """Look up the paper and fingerprint its code and the data, without importing or loading either."""
+        entry = catalogue.entry(slug)
+        source = source or Source(entry.claim.data)
+        data = sets.fingerprint(source, sets.kind_of(entry.claim.data))
+        return cls(slug, entry, source, budget, seed, pairs, catalogue.code_hash(slug), data)
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seed of each pair that may be run."""
+        return [pair_seed(self.seed, pair) for pair in range(self.pairs)]
+
+    def finished(self, store: Store) -> dict[tuple[str, int], Outcome]:
+        """What the store holds of this contest, by (arm, seed)."""
+        return store.outcomes(self.entry.slug, self.budget, self.code, self.data)
+
+    def pairs_of(self, outcomes: dict) -> list[dict[str, Outcome]]:
+        """The complete pairs, in order, up to the first that is not complete."""
+        found = []
+        for seed in self.seeds:
+            pair = {arm: outcomes.get((arm, seed)) for arm in ARMS}
+            if None in pair.values():
+                break
+            found.append(pair)
+        return found
+
+    def judge(self, pairs: list[dict[str, Outcome]]) -> tuple[Verdict, int, int]:
+        """The verdict, the number of pairs it took, and how many of those failed."""
+        claim = self.entry.claim
+        good = [at for at, pair in enumerate(pairs) if all(one.status == "done" and finite(one.value) for one in pair.values())]
+        differences = [pairs[at]["treatment"].value - pairs[at]["control"].value for at in good]
+        verdict = verdicts.first_decision(differences, margin=claim.margin, better=claim.better)
+        taken = good[verdict.pairs - 1] + 1 if verdict.decision != "undecided" else len(pairs)
+        failed = taken - sum(at < taken for at in good)
+        if failed > MOST_FAILED * taken:
+            verdict = Verdict("undecided", verdict.estimate, verdict.interval, verdict.pairs)
+            taken, failed = len(pairs), len(pairs) - len(good)
+        return verdict, taken, failed
+
+    def hopeless(self, pairs: list[dict[str, Outcome]]) -> bool:
+        """True once so many pairs have failed that none of the pairs left can bring a decision."""
+        failed = sum(any(one.status != "done" for one in pair.values()) for pair in pairs)
+        return failed > MOST_FAILED * self.pairs
+
+
+def run(contest: Contest, store: Store, runner: Callable, *, tell: Callable[[str], None] = lambda line: None, jobs: int = 1) -> dict:
+    """Run a claim until it is decided or its pairs are spent; keep every trial and the result.
+
+    Args:
+        contest: from `Contest.prepare`.
+        store: what it holds already is not run again.
+        runner: called only if something is left to run; gives a runner with `run(trials)`.
+        tell: gets the lines of progress.
+        jobs: the runner's number of workers, for the estimate of the time left.
+    """
+    outcomes = contest.finished(store)
+    if not (decided := _decided(contest, outcomes)):
+        started = time.monotonic()
+
+        def needed() -> Iterator[Trial]:
+            for pair, seed in enumerate(contest.seeds):
+                for arm in ARMS:
+                    if (arm, seed) not in outcomes:
+                        yield Trial(contest.slug, arm, seed, contest.budget, contest.source, draw=pair == 0)
+
+        tell(_opening(contest, len(contest.pairs_of(outcomes))))
+        before = len(contest.pairs_of(outcomes))
+        for done, (trial, outcome) in enumerate(runner().run(needed()), 1):
+            store.keep_trial(_keyed(contest, trial), contest.code, contest.data, outcome)
+            outcomes[trial.arm, trial.seed] = outcome
+            if outcome.status != "done":
+                tell(f"  {trial.arm}, seed {trial.seed}: {outcome.status}: {(outcome.error.strip().splitlines() or ['no number'])[-1]}")
+            if len(pairs := contest.pairs_of(outcomes)) > before:
+                before = len(pairs)
+                left = (time.monotonic() - started) / done * (2 * contest.pairs - len(outcomes))
+                tell(_progress(contest, pairs, left))
+                if decided := _decided(contest, outcomes):
+                    break
+        if not decided:
+            decided = contest.judge(contest.pairs_of(outcomes))
+    final = result(contest, outcomes, *decided)
+    store.keep_run(final)
+    return final
+
+
+def _decided(contest: Contest, outcomes: dict) -> tuple[Verdict, int, int] | None:
+    pairs = contest.pairs_of(outcomes)
+    verdict, taken, failed = contest.judge(pairs)
+    over = verdict.decision != "undecided" or len(pairs) == contest.pairs or contest.hopeless(pairs)
+    return (verdict, taken, failed) if over else None
+
+
+def _keyed(contest: Contest, trial: Trial) -> Trial:
+    """The trial under the paper's name, where the user gave the path of a paper file."""
+    return Trial(contest.entry.slug, trial.arm, trial.seed, trial.budget, trial.source)
+
+
+def result(contest: Contest, outcomes: dict, verdict: Verdict, taken: int, failed: int) -> dict:
+    """The result as JSON: the verdict, both arms' values in the order of the pairs, every trial."""
+    claim, pairs = contest.entry.claim, contest.pairs_of(outcomes)[:taken]
+    trials = [_trial_json(arm, seed, pair[arm]) for seed, pair in zip(contest.seeds, pairs, strict=False) for arm in ARMS]
+    return {
+        "slug": contest.entry.slug, "title": contest.entry.paper.title, "budget": contest.budget, "seed": contest.seed,
+        "decision": verdict.decision, "estimate": _number(verdict.estimate), "interval": [_number(end) for end in verdict.interval],
+        "pairs": verdict.pairs, "failed": failed, "unit": claim.unit, "metric": claim.metric, "better": claim.better,
+        "margin": claim.margin, "equal": claim.equal, "data": contest.source.where, "code": contest.code, "data_hash": contest.data,
+        "seconds": round(sum(one["seconds"] for one in trials), 2),
+        **{arm: [_number(pair[arm].value) for pair in pairs] for arm in ARMS},
+        "seeds": contest.seeds[:len(pairs)], "trials": trials}
+
+
+def summary(one: dict) -> dict:
+    """What `--json` prints of a result."""
+    names = ("slug", "decision", "estimate", "interval", "pairs", "unit", "budget", "seconds", "treatment", "control",
+             "metric", "better", "margin", "failed", "data", "seed")
+    return {name: one[name] for name in names}
+
+
+def sentence(one: dict) -> str:
+    """A result in one line."""
+    low, high = ("?" if end is None else f"{end:+.4g}" for end in one["interval"])
+    failed = f", {one['failed']} failed" if one["failed"] else ""
+    estimate = "?" if one["estimate"] is None else f"{one['estimate']:+.4g}"
+    return (f"{one['slug']:22} {one['decision']:9}  {estimate} {one['unit']}  [{low}, {high}]  "
+            f"{one['pairs']} pairs{failed}  {one['budget']}  {one['data']}  {one['seconds']:.0f} s")
+
+
+def _trial_json(arm: str, seed: int, outcome: Outcome) -> dict:
+    every = max(1, len(outcome.curve) // 40)
+    return {"arm": arm, "seed": seed, "status": outcome.status, "value": _number(outcome.value),
+            "measures": {name: _number(value) for name, value in outcome.measures.items()},
+            "curve": [[spent, _number(value, 4)] for spent, value in outcome.curve[::every]],
+            "seconds": round(outcome.seconds, 3), "spent": outcome.spent, "error": outcome.error,
+            "drawings": [vars(drawing) for drawing in outcome.drawings]}
+
+
+def _number(value: float | None, digits: int = 10) -> float | None:
+    return float(f"{value:.{digits}g}") if finite(value) else None
+
+
+def _opening(contest: Contest, known: int) -> str:
+    claim = contest.entry.claim
+    return (f"{contest.entry.slug}: {claim.says}\n  {claim.metric} ({claim.unit}, {claim.better} is better) on {contest.source.where}, "
+            f"budget {contest.budget}, up to {contest.pairs} pairs" + (f", {known} of them known" if known else ""))
+
+
+def _progress(contest: Contest, pairs: list[dict], left: float) -> str:
+    verdict, _, failed = contest.judge(pairs)
+    low, high = verdict.interval
+    values = " against ".join("-" if pairs[-1][arm].value is None else f"{pairs[-1][arm].value:.4g}" for arm in ARMS)
+    decided = "" if verdict.decision == "undecided" else f" -> {verdict.decision}"
+    remaining = f", at most {left:.0f} s left" if not decided else ""
+    trouble = f", {failed} failed" if failed else ""
+    return f"  pair {len(pairs):2}: {values}; interval [{low:+.3g}, {high:+.3g}]{trouble}{remaining}{decided}"
+
+
+def curves(one: dict, width: int = 40) -> list[str]:
+    """Each arm's learning curve of the first pair, drawn with blocks: one line an arm."""
+    lines = []
+    for arm in ARMS:
+        values = [value for trial in one["trials"][:2] if trial["arm"] == arm for _, value in trial["curve"] if value is not None]
+        if len(values) > 1:
+            shown = [values[round(at * (len(values) - 1) / (width - 1))] for at in range(width)] if len(values) > width else values
+            low, high = min(shown), max(shown)
+            blocks = "".join("▁▂▃▄▅▆▇█"[round(7 * (value - low) / (high - low or 1))] for value in shown)
+            lines.append(f"  {arm:9} {blocks}  {values[0]:.3g} to {values[-1]:.3g}")
+    return lines
