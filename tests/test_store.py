@@ -58,7 +58,8 @@ def test_the_first_row_of_a_trial_stands(store):
 
 
 def test_a_run_again_replaces_its_own_result_only(store):
-    first = {"slug": "siren", "seed": 0, "budget": "quick", "code": "c", "data_hash": "d", "decision": "undecided", "pairs": 3, "trials": [1]}
+    first = {"slug": "siren", "seed": 0, "budget": "quick", "code": "c", "data_hash": "d", "decision": "undecided", "pairs": 3,
+             "trials": [1]}
     other = {**first, "seed": 1}
     for result in (first, other, {**first, "decision": "holds", "pairs": 6}):
         store.keep_run(result)

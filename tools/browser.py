@@ -9,6 +9,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 if not any(shutil.which(name) for name in NAMES):
     if os.geteuid() or not shutil.which("apt-get"):
-        sys.exit("The tests of the site need Chromium.\nInstall it with your system's package manager, for example: sudo apt-get install chromium")
+        sys.exit("The tests of the site need Chromium.\nInstall it with your package manager, for example: sudo apt-get install chromium")
+    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for step in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
-        subprocess.run(["apt-get", "-qq", *step], check=True, stdout=subprocess.DEVNULL, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+        subprocess.run(["apt-get", "-qq", *step], check=True, stdout=subprocess.DEVNULL, env=quiet)

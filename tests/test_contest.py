@@ -1,0 +1,182 @@
+"""The contest: the verdict follows from the pairs in order, and nothing that has been run is lost or run again."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bakeoff import contest, verdicts
+from bakeoff.claim import ARMS, Outcome, Trial, pair_seed
+from bakeoff.store import Store
+
+
+class Here:
+    """A runner in this process that gives made-up outcomes, in an order of its own."""
+
+    def __init__(self, value, order=1):
+        self.value, self.order, self.asked = value, order, []
+
+    def run(self, trials):
+        trials = iter(trials)
+        while batch := [trial for trial, _ in zip(trials, range(4), strict=False)]:
+            self.asked += batch
+            for trial in batch[::self.order]:
+                yield trial, self.value(trial)
+
+
+def better_by(size):
+    def value(trial: Trial) -> Outcome:
+        number = (trial.seed % 97) / 97 + (size if trial.arm == "treatment" else 0)
+        return Outcome("done", number, {"value": number}, seconds=1.0, spent=2)
+    return value
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store(f"sqlite:///{tmp_path / 'store.sqlite'}") as one:
+        yield one
+
+
+def prepared(own_paper, **more):
+    return contest.Contest.prepare(own_paper(), **{"budget": "smoke", "seed": 5, "pairs": 12, **more})
+
+
+def test_a_run_stops_when_the_evidence_decides_and_says_what_judge_says(own_paper, store):
+    runner = Here(better_by(2.0))
+    result = contest.run(prepared(own_paper), store, lambda: runner)
+    differences = [a - b for a, b in zip(result["treatment"], result["control"], strict=True)]
+    verdict = verdicts.judge(differences, margin=0.1)
+    assert result["decision"] == verdict.decision == "holds"
+    assert result["estimate"] == pytest.approx(verdict.estimate)
+    assert result["interval"] == pytest.approx(verdict.interval)
+    assert verdicts.judge(differences[:-1], margin=0.1).decision == "undecided"
+    assert result["seeds"] == [pair_seed(5, pair) for pair in range(result["pairs"])]
+    assert result["seconds"] == 2 * result["pairs"]
+
+
+def test_the_order_in_which_trials_end_changes_nothing(own_paper, tmp_path):
+    results = []
+    for order in (1, -1):
+        with Store(f"sqlite:///{tmp_path / f'{order}.sqlite'}") as own:
+            results.append(contest.run(prepared(own_paper), own, lambda order=order: Here(better_by(1.0), order)))
+    assert results[0] == results[1]
+
+
+def test_a_second_run_asks_for_nothing_and_needs_no_runner(own_paper, store):
+    first = contest.run(prepared(own_paper), store, lambda: Here(better_by(2.0)))
+    assert contest.run(prepared(own_paper), store, lambda: pytest.fail("a runner was made")) == first
+
+
+def test_an_undecided_run_goes_on_where_it_stopped_when_given_more_pairs(own_paper, store):
+    first = contest.run(prepared(own_paper, pairs=2), store, lambda: Here(better_by(2.0)))
+    assert (first["decision"], first["pairs"]) == ("undecided", 2)
+    runner = Here(better_by(2.0))
+    more = contest.run(prepared(own_paper, pairs=12), store, lambda: runner)
+    assert more["decision"] == "holds"
+    assert {trial.seed for trial in runner.asked}.isdisjoint(first["seeds"])
+
+
+def test_a_change_of_the_code_makes_its_evidence_stale(own_paper, store):
+    contest.run(prepared(own_paper), store, lambda: Here(better_by(2.0)))
+    changed = contest.Contest.prepare(own_paper(treatment="return gain(seed) + 4"), budget="smoke", seed=5, pairs=12)
+    assert changed.finished(store) == {}
+
+
+@pytest.mark.parametrize("status", ["diverged", "error", "timeout"])
+def test_failed_trials_are_counted_and_a_claim_with_many_of_them_is_not_decided(own_paper, store, status):
+    def value(trial):
+        bad = trial.arm == "control" and trial.seed in {pair_seed(5, pair) for pair in (1, 3)}
+        return Outcome(status, error="broken") if bad else better_by(2.0)(trial)
+
+    result = contest.run(prepared(own_paper), store, lambda: Here(value))
+    assert result["decision"] == "undecided"
+    assert result["failed"] == 2
+    assert result["control"].count(None) == 2
+    assert [trial["status"] for trial in result["trials"]].count(status) == 2
+
+
+def test_one_failure_among_many_pairs_does_not_stop_a_verdict(own_paper, store):
+    bad = pair_seed(5, 0)
+    result = contest.run(prepared(own_paper, pairs=20), store,
+                         lambda: Here(lambda trial: Outcome("error", error="x") if trial.seed == bad else better_by(2.0)(trial)))
+    assert (result["decision"], result["failed"]) == ("holds", 1)
+    assert len(result["treatment"]) == result["pairs"] + 1 >= 10
+
+
+def test_progress_tells_pairs_interval_and_time_left(own_paper, store):
+    lines = []
+    contest.run(prepared(own_paper), store, lambda: Here(better_by(2.0)), tell=lines.append)
+    assert "up to 12 pairs" in lines[0]
+    assert "pair  1:" in lines[1]
+    assert "s left" in lines[1]
+    assert lines[-1].endswith("-> holds")
+
+
+SLEEPY = "import time, os; time.sleep(0.15); open({log!r}, 'a').write(f'{arm} {{seed}}\\n'); return gain(seed) + {size}"
+
+
+def command(slug, home, jobs):
+    environment = {**os.environ, "BAKEOFF_HOME": str(home)}
+    words = ["run", slug, "--budget", "smoke", "--pairs", "8", "--jobs", str(jobs), "--json"]
+    return subprocess.Popen([str(Path(sys.executable).parent / "bakeoff"), *words], env=environment,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def rows(home):
+    file = home / "state" / "bakeoff.sqlite"
+    if not file.exists():
+        return {}
+    with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as connection:
+        found = connection.execute("select arm, seed, value, kept from trials").fetchall() \
+            if connection.execute("select 1 from sqlite_master where name = 'trials'").fetchone() else []
+    connection.close()
+    return {(arm, seed): (value, kept) for arm, seed, value, kept in found}
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_kill_9_at_any_moment_loses_and_repeats_nothing(own_paper, tmp_path, jobs):
+    log = tmp_path / "log"
+    log.touch()
+    slug = own_paper(*(SLEEPY.format(log=str(log), arm=arm, size=size) for arm, size in zip(ARMS, (1.2, 0), strict=True)))
+    undisturbed = command(slug, tmp_path / "calm", jobs).communicate()[0]
+    assert '"pairs": ' in undisturbed
+    home = tmp_path / "disturbed"
+    for moment in (0, 1, 3, 4, 7):  # kill as soon as so many trials are kept
+        run = command(slug, home, jobs)
+        deadline = time.monotonic() + 60
+        while len(rows(home)) < moment and time.monotonic() < deadline:
+            time.sleep(0.01)
+        run.send_signal(signal.SIGKILL)
+        run.communicate()
+        before = rows(home)
+        assert len(before) >= moment
+    time.sleep(0.3)
+    log.write_text("")
+    assert command(slug, home, jobs).communicate()[0] == undisturbed
+    after = rows(home)
+    assert {key: after[key] for key in before} == before
+    repeated = {(line.split()[0], int(line.split()[1])) for line in log.read_text().splitlines()}
+    assert repeated.isdisjoint(before)
+
+
+def test_200_finished_trials_answer_in_half_a_second(own_paper, tmp_path):
+    slug, home = own_paper(), tmp_path / "home"
+    with Store(f"sqlite:///{(home / 'state').mkdir(parents=True) or home / 'state' / 'bakeoff.sqlite'}") as own:
+        one = contest.Contest.prepare(slug, budget="smoke", pairs=100)
+        for pair, seed in enumerate(one.seeds):
+            for arm in ARMS:
+                value = 0.05 + (-1) ** pair if arm == "treatment" else 0.0  # so that 100 pairs leave it undecided
+                own.keep_trial(Trial("own", arm, seed, "smoke", one.source), one.code, one.data, Outcome("done", value))
+    words = [str(Path(sys.executable).parent / "bakeoff"), "run", slug, "--budget", "smoke", "--pairs", "100", "--json"]
+    times = []
+    for _ in range(5):
+        started = time.perf_counter()
+        told = subprocess.run(words, env={**os.environ, "BAKEOFF_HOME": str(home)}, check=True, capture_output=True, text=True)
+        times.append(time.perf_counter() - started)
+    assert '"pairs": 100' in told.stdout
+    assert min(times) < 0.5
