@@ -139,12 +139,6 @@ def _read(arguments) -> None:
             print(_clean(f"  {paper['slug'] or '-':22} {(paper['title'] or paper['text'] or '')[:100]}"))
 
 
-def decisions() -> dict[str, str]:
-    """The latest decision on each paper: from the store, else from the evidence that comes with the library."""
-    found = {result["slug"]: result["decision"] for result in catalogue.evidence()}
-    return found | {result["slug"]: result["decision"] for result in _kept()}
-
-
 def _kept(*, whole: bool = False) -> list[dict]:
     from . import places
     if not os.environ.get("BAKEOFF_STORE") and not (places.state() / "bakeoff.sqlite").exists():
@@ -155,7 +149,8 @@ def _kept(*, whole: bool = False) -> list[dict]:
 
 
 def _list(arguments) -> None:
-    decided = decisions()
+    from . import glance
+    decided = {result["slug"]: result["decision"] for result in catalogue.evidence()} | glance.decisions()
     rows = [{"slug": one.slug, "area": one.area, "title": one.paper.title, "year": one.paper.year, "arxiv": one.paper.arxiv,
              "decision": decided.get(one.slug)} for one in catalogue.search(" ".join(arguments.query))]
     _print(arguments, rows,
