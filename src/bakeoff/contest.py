@@ -61,17 +61,22 @@ class Contest:
         return found
 
     def judge(self, pairs: list[dict[str, Outcome]]) -> tuple[Verdict, int, int]:
-        """The verdict, the number of pairs it took, and how many of those failed."""
-        claim = self.entry.claim
-        good = [at for at, pair in enumerate(pairs) if all(one.status == "done" and finite(one.value) for one in pair.values())]
-        differences = [pairs[at]["treatment"].value - pairs[at]["control"].value for at in good]
-        verdict = verdicts.first_decision(differences, margin=claim.margin, better=claim.better)
-        taken = good[verdict.pairs - 1] + 1 if verdict.decision != "undecided" else len(pairs)
-        failed = taken - sum(at < taken for at in good)
-        if failed > MOST_FAILED * taken:
-            verdict = Verdict("undecided", verdict.estimate, verdict.interval, verdict.pairs)
-            taken, failed = len(pairs), len(pairs) - len(good)
-        return verdict, taken, failed
+        """The verdict, the number of pairs it took, and how many of those failed.
+
+        It is that of the first pair at which the evidence decides while few pairs have failed; without one, *undecided*.
+        """
+        claim, differences, failed = self.entry.claim, [], 0
+        for taken, pair in enumerate(pairs, 1):
+            if not all(one.status == "done" and finite(one.value) for one in pair.values()):
+                failed += 1
+                continue
+            differences.append(pair["treatment"].value - pair["control"].value)
+            if failed <= MOST_FAILED * taken:
+                verdict = verdicts.judge(differences, margin=claim.margin, better=claim.better)
+                if verdict.decision != "undecided":
+                    return verdict, taken, failed
+        verdict = verdicts.judge(differences, margin=claim.margin, better=claim.better)
+        return Verdict("undecided", verdict.estimate, verdict.interval, verdict.pairs), len(pairs), failed
 
     def hopeless(self, pairs: list[dict[str, Outcome]]) -> bool:
         """True once so many pairs have failed that none of the pairs left can bring a decision."""
