@@ -7,11 +7,11 @@ trial; another takes its place.
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
 import os
 import resource
 import signal
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from multiprocessing.connection import wait
@@ -83,11 +83,13 @@ class LocalRunner:
 class _Worker:
     def __init__(self, memory: int):
         server = multiprocessing.get_context("forkserver")
-        server.set_forkserver_preload(["torch", "sklearn", "bakeoff.trials", "bakeoff.runners.local"])
+        server.set_forkserver_preload(["torch", "sklearn.datasets", "bakeoff.trials", "bakeoff.runners.local"])
         self.pipe, far_end = server.Pipe()
-        self.process = server.Process(target=_work, args=(far_end, memory), daemon=True)
+        far_life, self.life = server.Pipe(duplex=False)
+        self.process = server.Process(target=_work, args=(far_end, far_life, memory), daemon=True)
         self.process.start()
         far_end.close()
+        far_life.close()
 
     def start(self, trial: Trial, seconds: float) -> _Worker:
         self.trial, self.seconds = trial, seconds
@@ -121,6 +123,7 @@ class _Worker:
 
     def stop(self) -> None:
         self.pipe.close()  # an idle worker reads the end of the pipe and leaves
+        self.life.close()
         self.process.join()
 
 
@@ -130,8 +133,8 @@ def confine(memory: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _work(pipe, memory: int) -> None:
-    _die_with_parent()
+def _work(pipe, life, memory: int) -> None:
+    threading.Thread(target=_die_with, args=(life,), daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     confine(memory)
     quiet = os.open(os.devnull, os.O_WRONLY)
@@ -150,7 +153,7 @@ def _work(pipe, memory: int) -> None:
         pipe.send(answer)
 
 
-def _die_with_parent() -> None:
-    """Ask Linux to end this process when the one that forked it ends, even by kill -9."""
-    set_parent_death_signal = 1
-    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+def _die_with(life) -> None:
+    """End this process when the other end of the pipe closes: when the run has ended, even by kill -9."""
+    wait([life])
+    os._exit(1)
