@@ -63,3 +63,10 @@ def test_the_code_hash_changes_with_a_module_that_the_paper_imports_and_with_no_
     assert catalogue.code_hash("one") == before
     (package / "parts/mlp.py").write_text("x = 2\n")
     assert catalogue.code_hash("one") != before
+
+
+def test_a_file_that_is_no_text_is_refused_in_words(tmp_path):
+    file = tmp_path / "own.py"
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(PaperError, match="not UTF-8 text: byte 0"):
+        catalogue.read(file)

@@ -67,7 +67,10 @@ def _own_header(path: Path, changed: int) -> Entry:
 
 def read(path: Path) -> Entry:
     """The header of a paper file, without importing it."""
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as problem:
+        raise PaperError(f"{path} is not UTF-8 text: byte {problem.start}", "Save the file as UTF-8.") from None
     if not (end := re.search(r"^__all__\s*=\s*[\[(][^\])]*[\])]", text, re.M)):
         raise PaperError(f"{path}: there is no __all__", "Name the one to three public names after CLAIM.")
     try:
