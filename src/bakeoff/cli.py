@@ -32,6 +32,19 @@ def main(argv: list[str] | None = None) -> int:
         return 130
 
 
+DATA_OPTIONS = {  # of the loaders in data/; each loader says which it takes
+    "target": ("COLUMN", "tables and molecules: the column to be predicted"),
+    "task": ("KIND", "tables: 'classes' or 'number', where the guess from the target would be wrong"),
+    "drop": ("COLUMNS", "tables: columns to leave out, separated by commas"),
+    "smiles": ("COLUMN", "molecules: the column with the SMILES"),
+    "invalid": ("WAY", "molecules: 'drop' rows without a readable SMILES"),
+    "mixtures": ("WAY", "molecules: 'keep', 'largest' or 'drop' for SMILES of several parts"),
+    "duplicates": ("WAY", "molecules: 'keep' or 'mean' for a molecule in several rows"),
+    "environment": ("ID", "transitions: the Gymnasium environment to be judged in"),
+    "size": ("PIXELS", "images: scale every picture to this side; pictures: the side of the square that is cut out"),
+}
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bakeoff", description="Read a digest of papers and put their claims to the test.")
     parser.add_argument("--version", action="version", version=f"bakeoff {__version__}")
@@ -61,10 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--jobs", type=_positive, default=1, help="how many trials run side by side (1)")
     run.add_argument("--runner", choices=("local", "ray"), default="local", help="where trials run (local)")
     run.add_argument("--data", metavar="PATH|NAME", help="your own files, or another named set")
-    run.add_argument("--target", metavar="COLUMN", help="tables and molecules: the column to be predicted")
-    run.add_argument("--smiles", metavar="COLUMN", help="molecules: the column with the SMILES")
-    run.add_argument("--environment", metavar="ID", help="transitions: the Gymnasium environment to be judged in")
-    run.add_argument("--size", metavar="PIXELS", help="images: scale every picture to this side")
+    for name, (what, means) in DATA_OPTIONS.items():
+        run.add_argument(f"--{name}", metavar=what, help=means)
     run.add_argument("--evidence", metavar="DIR", type=Path, help="also write each result to DIR/SLUG.json")
     verb("verdicts", _verdicts, "the verdicts reached so far")
     verb("check", _check, "check a paper file, the library's or your own").add_argument("paper", metavar="PATH|SLUG")
@@ -177,7 +188,7 @@ def _show(arguments) -> None:
 def _run(arguments) -> None:
     from . import contest
     from .store import Store
-    options = {name: value for name in ("target", "smiles", "environment", "size") if (value := getattr(arguments, name)) is not None}
+    options = {name: value for name in DATA_OPTIONS if (value := getattr(arguments, name)) is not None}
     if options and not arguments.data:
         raise DataError(f"--{next(iter(options))} was given without --data", "Say which file it is about: --data PATH.")
     source = contest.Source(arguments.data, tuple(sorted(options.items()))) if arguments.data else None
