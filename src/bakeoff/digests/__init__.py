@@ -1,1 +1,12 @@
-"""Readers of digests, one for each form."""
+"""Digests of papers: a file in, its mentions out; mentions of the same paper in several files are one.
+
+A form of digest is one module of `forms/`: FORM (its name), `recognises(text)` (how surely a text has the form, from 0 to 1) and
+`mentions(text, note)`. To add a form is to add a module.
+"""
+
+from .mention import Digest, Mention
+from .merging import Found, merge
+from .reading import read
+from .wanted import Wanted, wanted
+
+__all__ = ["Digest", "Found", "Mention", "Wanted", "merge", "read", "wanted"]

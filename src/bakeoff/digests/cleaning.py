@@ -1,0 +1,71 @@
+"""Text from outside made plain: mojibake repaired, one kind of line end, no invisible character that hides or steers text."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+
+Note = Callable[[str], None]
+
+LINE_ENDS = re.compile("\r\n?|[\x0b\x0c\u2028\u2029]")
+INVISIBLE = {code: None for code in range(0x20000) if code not in (0x09, 0x0A) and unicodedata.category(chr(code)) == "Cc"}
+INVISIBLE |= dict.fromkeys([0xAD, 0x061C, 0x180E, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0xFEFF,
+                            *range(0xFFF9, 0xFFFC), *range(0xE0000, 0xE0080)])  # joiners (U+200C, U+200D) stay: scripts need them
+URL = re.compile(r"(?:https?:|(?<![:\w/]))//[\w-]+(?:\.[\w-]+)+[^\s<>\"|)\]}]*")
+PROXIED = re.compile(r"//i([0-9a-f]+(?:o[0-9a-f]+)*)z\.oszar\.com")
+STUMP = re.compile(r"//i[0-9a-f]{6}\S*$")  # a proxied link without its end: whole ones have been made direct
+WHOLE = re.compile(r"(?:[.!?…。:)\]}\"'’”»|]|//[\w-]+(?:\.[\w-]+)+\S*)[ \t]*$")
+
+
+def clean(text: str, note: Note) -> str:
+    """The text with its mojibake, line ends, invisible characters and proxied links put right; each repair is noted."""
+    text, repaired = repair(text)
+    text = LINE_ENDS.sub("\n", text)
+    visible = text.translate(INVISIBLE)
+    direct, links = PROXIED.subn(_host, visible)
+    for count, what in ((repaired, "line{s} with mojibake repaired"), (len(text) - len(visible), "invisible character{s} removed"),
+                        (links, "link{s} through a proxy made direct")):
+        if count:
+            note(f"{count} {what.format(s='s' * (count > 1))}")
+    return direct
+
+
+def repair(text: str) -> tuple[str, int]:
+    """UTF-8 that was read as Latin-1 or Windows-1252 ("RocktÃ¤schel") put right, line by line, and the number of lines it was in."""
+    if text.isascii():
+        return text, 0
+    from ftfy import fix_encoding
+    lines = text.split("\n")
+    fixed = [line if line.isascii() else fix_encoding(line) for line in lines]
+    return "\n".join(fixed), sum(old != new for old, new in zip(lines, fixed, strict=True))
+
+
+def one_line(text: str) -> str:
+    """The text with every run of white space as one space."""
+    return " ".join(text.split())
+
+
+def links(text: str) -> tuple[str, ...]:
+    """The addresses in the text, each once, in order; one that lost its scheme gets https."""
+    found = (address.group().rstrip(".,;:!?'*_") for address in URL.finditer(text))
+    return tuple(dict.fromkeys(address if address.startswith("http") else f"https:{address}" for address in found))
+
+
+def cut_off(text: str) -> bool:
+    """Whether a text stops in the middle: no line end after it, and no sentence, bracket or address that it ends with."""
+    end = text[text.rfind("\n") + 1:][-2000:]
+    return not text.endswith("\n") and (not WHOLE.search(end) or bool(STUMP.search(end)))
+
+
+def prose(line: str) -> bool:
+    """Whether a line is a paragraph of running text, as an abstract is."""
+    head = line[:2000]
+    return len(head) >= 160 and sum(map(str.isalpha, head)) >= 0.6 * len(head) and head.count(" ") >= len(head) / 20
+
+
+def _host(proxied: re.Match) -> str:
+    """Each label of the host's name stands in hexadecimal, with an o for each dot."""
+    labels = [bytes.fromhex(label).decode("latin-1") if len(label) % 2 == 0 else "" for label in proxied[1].split("o")]
+    plain = all(re.fullmatch(r"[a-z0-9-]+", label) for label in labels)
+    return f"//{'.'.join(labels)}" if plain else proxied.group()

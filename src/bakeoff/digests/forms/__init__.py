@@ -1,0 +1,1 @@
+"""The forms of digest, one module each."""

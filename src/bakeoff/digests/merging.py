@@ -1,0 +1,139 @@
+"""Mentions of the same paper made one.
+
+Two mentions are the same paper if they have the same arXiv id, or the same title, or nearly the same text. Texts are compared by
+their letters and digits alone: long ones by their fingerprints, every run of 12 characters whose checksum is a multiple of 4
+(Broder 1997, "On the resemblance and containment of documents"). An index from run to paper finds the candidates, so that the work
+grows with the number of mentions and not with its square.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+import zlib
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from .mention import Digest, Mention
+
+RUN = 12
+EVERY = 4
+LONGEST = 20_000  # characters of a text that are looked at
+SHORTEST = 40  # letters that two equal texts must have to be one paper's
+FEWEST = 30  # runs that two unequal texts must have to be compared
+SAME = 0.75  # share of the shorter text's runs that both must have
+COMMON = 50  # a run found in so many papers is a set phrase, and tells nothing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """A paper and where it was mentioned, as (file, entry); None or () for what no mention gives."""
+
+    mentions: tuple[tuple[str, int], ...]
+    title: str | None = None
+    authors: tuple[str, ...] = ()
+    arxiv: str | None = None
+    links: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    popularity: dict[str, int] | None = None
+    text: str | None = None
+
+
+def merge(digests: Iterable[Digest]) -> list[Found]:
+    """The distinct papers of some digests, in the order in which they are first mentioned."""
+    index = _Index()
+    for digest in digests:
+        for mention in digest.mentions:
+            index.add(digest.file, mention)
+    return [paper.found() for paper in index.papers]
+
+
+def squash(text: str) -> str:
+    """The letters and digits of a text and nothing else, without case or accents: what survives every copying."""
+    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKD", text.casefold()))
+
+
+@dataclass
+class _Paper:
+    """A paper while its mentions are being gathered; `size` is the number of runs in its first text."""
+
+    title: str = ""
+    arxiv: str | None = None
+    authors: tuple[str, ...] = ()
+    size: int = 0
+    mentions: list[tuple[str, Mention]] = field(default_factory=list)
+
+    def agrees(self, mention: Mention, title: str) -> bool:
+        """False where two arXiv ids, two titles, or two lists of authors with no name in common say that these are two papers."""
+        if (self.arxiv and mention.arxiv and self.arxiv != mention.arxiv) or (self.title and title and self.title != title):
+            return False
+        ours, theirs = ({squash(name.split()[-1]) for name in authors if name.split()} for authors in (self.authors, mention.authors))
+        return not (ours and theirs) or bool(ours & theirs)
+
+    def found(self) -> Found:
+        """All that the mentions know: the first's word where two differ, but the longest text (it lost the fewest characters)."""
+        told = [mention for _, mention in self.mentions]
+
+        def first(name):
+            return next((value for mention in told if (value := getattr(mention, name))), None)
+
+        def every(name):
+            return tuple(dict.fromkeys(value for mention in told for value in getattr(mention, name)))
+
+        return Found(mentions=tuple((file, mention.entry) for file, mention in self.mentions), title=first("title"),
+                     authors=first("authors") or (), arxiv=first("arxiv"), links=every("links"), categories=every("categories"),
+                     popularity=first("popularity"), text=max((mention.text or "" for mention in told), key=len) or None)
+
+
+class _Index:
+    def __init__(self):
+        self.papers: list[_Paper] = []
+        self._by_arxiv: dict[str, int] = {}
+        self._by_title: dict[str, list[int]] = {}
+        self._by_letters: dict[str, list[int]] = {}
+        self._by_run: dict[int, list[int]] = {}
+
+    def add(self, file: str, mention: Mention) -> None:
+        title, letters = squash(mention.title or ""), squash((mention.text or "")[:LONGEST])
+        runs = _fingerprint(letters)
+        at = self._same(mention, title, letters, runs)
+        if at is None:
+            at = len(self.papers)
+            self.papers.append(_Paper())
+        paper = self.papers[at]
+        paper.mentions.append((file, mention))
+        paper.title, paper.arxiv = paper.title or title, paper.arxiv or mention.arxiv
+        paper.authors = paper.authors or mention.authors
+        if mention.arxiv:
+            self._by_arxiv.setdefault(mention.arxiv, at)
+        for key, holders in ((title, self._by_title), (letters if len(letters) >= SHORTEST else "", self._by_letters)):
+            if key and at not in (known := holders.setdefault(key, [])) and len(known) < COMMON:
+                known.append(at)
+        if not paper.size:
+            paper.size = len(runs)
+            for run in runs:
+                if len(known := self._by_run.setdefault(run, [])) <= COMMON:
+                    known.append(at)
+
+    def _same(self, mention: Mention, title: str, letters: str, runs: set[int]) -> int | None:
+        if mention.arxiv in self._by_arxiv:
+            return self._by_arxiv[mention.arxiv]
+        alike = [*self._by_title.get(title, ()), *(self._by_letters.get(letters) or self._by_runs(runs))]
+        return next((at for at in alike if self.papers[at].agrees(mention, title)), None)
+
+    def _by_runs(self, runs: set[int]) -> list[int]:
+        if len(runs) < FEWEST:
+            return []
+        shared = Counter(at for run in runs if len(known := self._by_run.get(run, ())) <= COMMON for at in known)
+        found = []
+        for at, count in shared.most_common(3):
+            shorter, longer = sorted((self.papers[at].size, len(runs)))
+            if count >= SAME * shorter and 2 * shorter >= longer:
+                found.append(at)
+        return found
+
+
+def _fingerprint(letters: str) -> set[int]:
+    signs = letters.encode()
+    return {code for at in range(len(signs) - RUN + 1) if not (code := zlib.crc32(signs[at:at + RUN])) % EVERY}

@@ -1,0 +1,70 @@
+"""Reading one digest: a file in, a Digest out, or a DigestError that says why not."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import stat
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+from ..errors import DigestError
+from . import forms
+from .cleaning import clean
+from .mention import Digest
+
+LARGEST = 20_000_000  # bytes
+
+
+def read(path: Path) -> Digest:
+    """Read a digest of any known form.
+
+    Args:
+        path: a text file in UTF-8 of at most 20 MB.
+    Returns: its mentions; `file` is the path as given, `notes` says what was skipped or repaired.
+    Raises: DigestError: not a text file, too large, of no known form, or without a whole entry.
+    """
+    notes: list[str] = []
+    text = clean(_text(Path(path)), notes.append)
+    score, form = max(((form.recognises(text), form) for form in known_forms()), key=lambda pair: pair[0])
+    if not score:
+        names = ", ".join(form.FORM for form in known_forms())
+        raise DigestError(f"{path}: this is no form of digest that bakeoff knows", f"The known forms are: {names}.")
+    mentions = form.mentions(text, notes.append)
+    if not mentions:
+        raise DigestError(f"{path}: a {form.FORM} digest without one whole entry", "Give the whole page.")
+    return Digest(str(path), form.FORM, tuple(mentions), tuple(notes))
+
+
+@cache
+def known_forms() -> tuple[ModuleType, ...]:
+    """Every module of `forms/`, in order of name."""
+    names = sorted(module.name for module in pkgutil.iter_modules(forms.__path__))
+    return tuple(importlib.import_module(f"{forms.__name__}.{name}") for name in names)
+
+
+def _text(path: Path) -> str:
+    try:
+        about = path.stat()
+        if stat.S_ISDIR(about.st_mode):
+            raise DigestError(f"{path}: is a folder", "Name the digest file in it.")
+        if not stat.S_ISREG(about.st_mode):
+            raise DigestError(f"{path}: is not a plain file", "Give a digest as a text file.")
+        if about.st_size > LARGEST:
+            raise DigestError(f"{path}: has {about.st_size / 1e6:.0f} MB, and a digest at most {LARGEST / 1e6:.0f} MB",
+                              "Split it, or check that it is a digest.")
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        raise DigestError(f"{path}: there is no such file", "Check the path.") from None
+    except (OSError, ValueError) as problem:
+        reason = getattr(problem, "strerror", None) or problem
+        raise DigestError(f"{path}: cannot be read: {reason}", "Check the path and its permissions.") from None
+    if not raw.removeprefix(b"\xef\xbb\xbf").strip():
+        raise DigestError(f"{path}: is empty", "Give a digest with at least one entry.")
+    if b"\0" in raw:
+        raise DigestError(f"{path}: is not text but binary", "Give a digest as a text file in UTF-8.")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        raise DigestError(f"{path}: is not UTF-8 at byte {problem.start}", "Save the digest as text in UTF-8.") from None
