@@ -1,8 +1,11 @@
 """Shared fixtures: a home of its own for every test, and papers written for the occasion."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+os.environ["OMP_NUM_THREADS"] = "1"  # as in a worker; torch reads it when it is imported
 
 OWN_PAPER = '''"""Own: a paper written for a test.
 

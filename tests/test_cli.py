@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -25,12 +24,12 @@ def run(capsys, *words):
 @pytest.mark.parametrize("words", [["--help"], ["list"], ["list", "--json"]])
 def test_help_and_list_answer_in_under_300_ms_without_torch(words, own_paper, capsys):
     assert run(capsys, "run", own_paper(), "--budget", "smoke", "--pairs", "5")[0] == 0  # so that there is a store to look into
-    times = []
-    for _ in range(7):
-        started = time.perf_counter()
+    seconds = []
+    for _ in range(5):
+        before = os.times()
         subprocess.run([BAKEOFF, *words], check=True, capture_output=True, env=os.environ)
-        times.append(time.perf_counter() - started)
-    assert min(times) < 0.3
+        seconds.append(sum(os.times()[2:4]) - sum(before[2:4]))  # of the command alone, however busy the machine is
+    assert min(seconds) < 0.3
     script = f"import sys; from bakeoff.cli import main; main({words!r}); assert not {{'torch', 'numpy', 'scipy'}} & set(sys.modules)"
     if words != ["--help"]:
         subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)

@@ -106,6 +106,7 @@ def run(contest: Contest, store: Store, runner: Callable, *, tell: Callable[[str
 
         tell(_opening(contest, len(contest.pairs_of(outcomes))))
         before = len(contest.pairs_of(outcomes))
+        sets.ready(contest.source, sets.kind_of(contest.entry.claim.data))
         for done, (trial, outcome) in enumerate(runner().run(needed()), 1):
             store.keep_trial(_keyed(contest, trial), contest.code, contest.data, outcome)
             outcomes[trial.arm, trial.seed] = outcome

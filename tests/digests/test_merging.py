@@ -81,10 +81,3 @@ def test_order_is_that_of_the_first_mention_and_repeats_in_one_file_merge():
 
 def test_papers_without_title_or_text_stay_apart():
     assert len(papers({}, {}, {"text": "ok"}, {"text": "ok"})) == 4
-
-
-def test_the_library_is_to_hold_184_papers_each_once():
-    wanted = digests.wanted()
-    assert len(wanted) == len({one.slug for one in wanted}) == 184
-    assert next(one.title for one in wanted if one.slug == "siren") == "Implicit Neural Representations with Periodic Activation Functions"
-    assert all(one.slug.isidentifier() and one.area.isidentifier() and one.title.strip() == one.title for one in wanted)

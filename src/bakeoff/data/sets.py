@@ -6,6 +6,7 @@ the SHA-256 pinned here. Sets without files come with an installed package, or a
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import importlib
 import inspect
@@ -13,6 +14,7 @@ import os
 import shutil
 import tempfile
 import urllib.request
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,11 +30,11 @@ _ZINC = "https://raw.githubusercontent.com/wengong-jin/icml18-jtnn/master/data/z
 
 @dataclass(frozen=True)
 class File:
-    """One file of a set: its path under the data folder, its SHA-256, where it is fetched ("" where it cannot be)."""
+    """One file of a set: its path under the data folder, its SHA-256 (of what is inside, for a .gz file), where it is fetched."""
 
     path: str
     sha256: str
-    url: str = ""
+    url: str
 
 
 @dataclass(frozen=True)
@@ -49,19 +51,22 @@ class NamedSet:
 SETS: dict[str, NamedSet] = {
     "digits": NamedSet("images", "digits", "1,797 handwritten digits of 8 x 8 pixels; comes with scikit-learn"),
     "mnist": NamedSet("images", "idx", "70,000 handwritten digits of 28 x 28 pixels", (
-        File("mnist/train-images-idx3-ubyte.gz", "71524e2cd1ad2968737f7f2f2ff69cbfc32df8ccddff51593f7cb2d4e0eb5b64"),
-        File("mnist/train-labels-idx1-ubyte.gz", "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+        File("mnist/train-images-idx3-ubyte.gz", "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+             _MNIST + "train-images-idx3-ubyte.gz"),
+        File("mnist/train-labels-idx1-ubyte.gz", "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
              _MNIST + "train-labels-idx1-ubyte.gz"),
-        File("mnist/t10k-images-idx3-ubyte.gz", "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+        File("mnist/t10k-images-idx3-ubyte.gz", "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
              _MNIST + "t10k-images-idx3-ubyte.gz"),
-        File("mnist/t10k-labels-idx1-ubyte.gz", "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+        File("mnist/t10k-labels-idx1-ubyte.gz", "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
              _MNIST + "t10k-labels-idx1-ubyte.gz"))),
     "fashion-mnist": NamedSet("images", "idx", "70,000 pictures of clothes of 28 x 28 pixels", (
-        File("fashion-mnist/train-images-idx3-ubyte.gz", "a26751d72d89606ffbfdd4dd5d16911f01e93a7ff4783c95da7307a073d79fa7"),
-        File("fashion-mnist/train-labels-idx1-ubyte.gz", "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+        File("fashion-mnist/train-images-idx3-ubyte.gz", "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+             _FASHION + "train-images-idx3-ubyte.gz"),
+        File("fashion-mnist/train-labels-idx1-ubyte.gz", "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
              _FASHION + "train-labels-idx1-ubyte.gz"),
-        File("fashion-mnist/t10k-images-idx3-ubyte.gz", "78cb45a589ec14266eab4ac0cb2e9e10a4c076ae2d337fe86383d761bff83f32"),
-        File("fashion-mnist/t10k-labels-idx1-ubyte.gz", "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+        File("fashion-mnist/t10k-images-idx3-ubyte.gz", "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+             _FASHION + "t10k-images-idx3-ubyte.gz"),
+        File("fashion-mnist/t10k-labels-idx1-ubyte.gz", "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
              _FASHION + "t10k-labels-idx1-ubyte.gz"))),
     "china": NamedSet("pictures", "photograph", "a photograph, 427 x 640 pixels; comes with scikit-learn",
                        options=(("name", "china.jpg"),)),
@@ -72,6 +77,7 @@ SETS: dict[str, NamedSet] = {
     "wine": NamedSet("tables", "packaged", "178 wines, 13 measurements, 3 classes; comes with scikit-learn", options=(("name", "wine"),)),
     "diabetes": NamedSet("tables", "packaged", "442 patients, 10 measurements, disease progression; comes with scikit-learn",
                          options=(("name", "diabetes"),)),
+    "drugs": NamedSet("molecules", "drugs", "62 well-known medicines; comes with bakeoff"),
     "zinc": NamedSet("molecules", "lines", "29,445 drug-like molecules, the validation and test parts of ZINC-250k", (
         File("zinc250k/valid.txt", "ad7d9c2bfebd93ffda6c32ed0e89d1714ae1f592f6340c0e6ae057521bbae30d", _ZINC + "valid.txt"),
         File("zinc250k/test.txt", "31f6ce92914814db33bf0dbfc45f3836193e27cb80a59c54d88bc05a1f5fab83", _ZINC + "test.txt"))),
@@ -79,6 +85,18 @@ SETS: dict[str, NamedSet] = {
         File("moleculenet/ESOL_delaney-processed.csv", "8c06a76f0c6487d29ab0f903e6a7a7139f189ab3c1178f159c8be8964602f189",
              _MOLECULES + "ESOL_delaney-processed.csv"),),
         (("smiles", "smiles"), ("target", "measured log solubility in mols per litre"))),
+    "inverted-pendulum-imperfect": NamedSet(
+        "transitions", "imperfect", "2,000 steps of imperfect demonstrations in InvertedPendulum-v5; made here in a second",
+        options=(("environment", "InvertedPendulum-v5"), ("steps", "2000"), ("learning_steps", "20000"), ("step_size", "0.3"),
+                 ("noise", "1.0"))),
+    "inverted-double-pendulum-imperfect": NamedSet(
+        "transitions", "imperfect", "50,000 steps of imperfect demonstrations in InvertedDoublePendulum-v5; made here in 15 seconds",
+        options=(("environment", "InvertedDoublePendulum-v5"), ("steps", "50000"), ("learning_steps", "120000"), ("step_size", "0.1"),
+                 ("noise", "0.3"))),
+    "hopper-imperfect": NamedSet(
+        "transitions", "imperfect", "100,000 steps of imperfect demonstrations in Hopper-v5; made here in half a minute",
+        options=(("environment", "Hopper-v5"), ("steps", "100000"), ("learning_steps", "200000"), ("step_size", "0.01"), ("noise", "0.025"),
+                 ("survival_bonus", "1.0"))),
 }
 
 
@@ -101,9 +119,20 @@ def load(source: Source, kind: str):
     return getattr(module, named.loader)(*([files] if files else []), **dict(named.options))
 
 
+def ready(source: Source, kind: str) -> None:
+    """Have a named set on this machine before many trials ask for it at once: its files fetched, or the set made."""
+    if named := _named(source, kind):
+        for file in named.files:
+            locate(file)
+        if named.kind == "transitions":
+            load(source, kind)
+
+
 def fingerprint(source: Source, kind: str) -> str:
     """A hash that changes when the data would: the pinned files and the loader's text, or a path's own bytes."""
     digest = hashlib.sha256((Path(__file__).parent / f"{kind}.py").read_bytes())
+    if kind == "transitions":
+        digest.update((Path(__file__).parent / "collect.py").read_bytes())
     named = _named(source, kind)
     if named is None:
         path = Path(source.where)
@@ -126,9 +155,6 @@ def locate(file: File) -> Path:
                 raise DataError(f"{path} is not the file it should be: SHA-256 {found[:12]}..., expected {file.sha256[:12]}...",
                                 "Remove it, and it is fetched again.")
             return path
-    if not file.url:
-        raise DataError(f"{file.path} is not on this machine and cannot be fetched as one pinned file",
-                        "Put it there yourself and set BAKEOFF_DATA to the folder above it.")
     return _fetch(file, places.cache() / "data" / file.path)
 
 
@@ -152,8 +178,12 @@ def _options(load, source: Source, kind: str) -> dict[str, str]:
 
 
 def _sha256(path: Path) -> str:
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    """Of a file's bytes; of what is inside a .gz file, whose wrapping differs between mirrors."""
+    try:
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except (EOFError, zlib.error, gzip.BadGzipFile) as problem:
+        raise DataError(f"{path} is damaged: {problem}", "Remove it, and it is fetched again.") from None
 
 
 _seen: dict[tuple, str] = {}
@@ -168,7 +198,7 @@ def _checked(path: Path) -> str:
 
 def _fetch(file: File, target: Path) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as part:
+    with tempfile.NamedTemporaryFile(dir=target.parent, suffix=target.suffix, delete=False) as part:
         try:
             with urllib.request.urlopen(file.url, timeout=60) as answer:
                 shutil.copyfileobj(answer, part)

@@ -7,6 +7,5 @@ A form of digest is one module of `forms/`: FORM (its name), `recognises(text)` 
 from .mention import Digest, Mention
 from .merging import Found, merge
 from .reading import read
-from .wanted import Wanted, wanted
 
-__all__ = ["Digest", "Found", "Mention", "Wanted", "merge", "read", "wanted"]
+__all__ = ["Digest", "Found", "Mention", "merge", "read"]

@@ -1,0 +1,300 @@
+"""BCQ: Q-learning from a fixed batch that only ever evaluates actions like those in the batch.
+
+Fujimoto, Meger, Precup. Off-Policy Deep Reinforcement Learning without Exploration. ICML 2019. arXiv:1812.02900.
+
+Method: in a fixed batch nothing corrects Q at actions that the batch lacks, and a maximum over actions seeks out just those
+errors. So actions are drawn from a model of the batch, G(a|s), a conditional VAE with latents z of size 2A:
+
+    E(s, a) = (mu, sigma),     D(s, z) = a^,     loss = mean (a - D(s, mu + sigma e))^2 + KL / (4A),                      (1)
+    KL = sum_z (mu^2 + sigma^2 - 1 - log sigma^2) / 2,     G(s) = D(s, clip(z, -0.5, 0.5)), z ~ N(0, I).
+
+A network moves an action by at most Phi = 0.05 of the bounds towards a greater value: xi(s, a) = clip(a + Phi tanh(f(s, a))),
+
+    xi: max mean Q_1(s, xi(s, a)),  a ~ G(s)            policy(s) = argmax over n draws a_i ~ G(s) of Q_1(s, xi(s, a_i)).     (2)
+
+Two critics learn from a target that leans to the smaller of them, lambda = 0.75, n = 10, with slow copies Q', xi':
+
+    y = r + gamma alive max_i [lambda min_j Q_j'(s', a_i) + (1 - lambda) max_j Q_j'(s', a_i)],  a_i = xi'(s', G(s')).      (3)
+
+Departures: the control is TD3, a later learner by the same first author, where the paper runs DDPG and DQN: a harder rival,
+whose critics' start, learning rate, minibatches and number of updates are BCQ's. Below `full`, both arms have hidden
+layers of 128 instead of the paper's 400 and 300, and 750 for the model: one core affords either thousands of updates, before
+which no value has come through the targets, or the paper's widths. Nothing was tuned, for either. The demonstrator is a linear
+policy found by random search and not a trained DDPG; its errors are the paper's (30 % random actions, noise of 0.3 on the
+others), and so is their number, 100,000. The paper makes a million updates; policies are judged where they end.
+
+Out of reach: the batches of the final buffer, of concurrent and of expert behaviour; the other MuJoCo tasks. Neither arm says
+whether it beats plain cloning: for that, compare with the batch's own return, shown beside.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bakeoff.baselines.td3 import TD3
+from bakeoff.claim import Claim, Paper
+from bakeoff.data.kinds import Environment, Transitions
+from bakeoff.errors import NotFitted
+from bakeoff.parts.mlp import Critics, mlp
+from bakeoff.parts.replay import Replay, follow, slow_copy
+from bakeoff.parts.seeding import seeded
+
+PAPER = Paper(
+    title="Off-Policy Deep Reinforcement Learning without Exploration", authors=("Fujimoto", "Meger", "Precup"), year=2019, venue="ICML",
+    arxiv="1812.02900", also=("BCQ", "batch-constrained deep Q-learning", "batch-constrained Q-learning",
+                              "batch-constrained reinforcement learning"))
+CLAIM = Claim(
+    says="from 100,000 steps of demonstrations with 30 % random actions BCQ learns to do better than the demonstrator did, and the usual "
+         "off-policy learners fail",
+    data="hopper-imperfect", metric="return", unit="points", better="higher", margin=50.0,
+    equal="steps", steps={"smoke": 20, "quick": 5000, "full": 300_000})
+__all__ = ["BCQ", "ActionVAE", "soft_clipped"]
+
+
+class BCQ:
+    """A policy learned by batch-constrained Q-learning.
+
+    Args:
+        samples: n, actions drawn from the model of the batch where the best is taken.
+        perturbation: Phi, in units of the action's bounds.
+        mixing: lambda, the weight of the smaller critic in the target.
+        discount: gamma.
+        hidden: widths of the hidden layers of the critics and the perturbation.
+        model_hidden: widths of the hidden layers of the VAE's encoder and decoder.
+        learning_rate: of Adam, for all networks.
+        batch_size: transitions a step.
+        rate: tau, the share by which targets follow.
+        seed: of the starts, the order of the batch and all draws.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> x, action = rng.normal(size=(64, 3)), rng.uniform(-1, 1, (64, 2))
+        >>> batch = Transitions(x, action, action[:, 0], x, np.ones(64), np.ones(64), [-1, -1], [1, 1])
+        >>> policy = BCQ(hidden=(16, 16), model_hidden=(16, 16)).fit(batch, steps=5)
+        >>> policy.act(x[:4]).shape, policy.propose(x[:4], 7).shape
+        (torch.Size([4, 2]), torch.Size([4, 7, 2]))
+    """
+
+    def __init__(self, samples=10, perturbation=0.05, mixing=0.75, discount=0.99, hidden=(400, 300), model_hidden=(750, 750),
+                 learning_rate=1e-3, batch_size=100, rate=0.005, seed=0):
+        self.samples, self.perturbation, self.mixing, self.discount = samples, perturbation, mixing, discount
+        self.hidden, self.model_hidden = hidden, model_hidden
+        self.learning_rate, self.batch_size, self.rate, self.seed = learning_rate, batch_size, rate, seed
+
+    def fit(self, transitions, steps=100_000, on_step=None):
+        """Learn from a batch, afresh.
+
+        Args:
+            transitions: a `Transitions` record.
+            steps: updates of every network.
+            on_step: called with the critics' loss after each of them.
+
+        Returns:
+            self.
+        """
+        replay = Replay(transitions)
+        self._build(replay)
+        networks = self._model, self._critics, self._shift
+        model, critics, shift = (torch.optim.Adam(one.parameters(), self.learning_rate, fused=True) for one in networks)
+        for observation, action, reward, following, alive in replay.minibatches(self.batch_size, steps, self.seed):
+            _descend(model, self._model.loss(observation, action, self._rng))
+            target = self._target(reward, following, alive)
+            loss = (self._critics(observation, action) - target).square().mean(1).sum()
+            _descend(critics, loss)
+            drawn = self._model.sample(observation, self._rng)
+            _descend(shift, -self._critics.first(observation, self._moved(self._shift, observation, drawn)).mean())
+            follow(self._slow_critics, self._critics, self.rate)
+            follow(self._slow_shift, self._shift, self.rate)
+            if on_step:
+                on_step(loss.item())
+        return self
+
+    def act(self, observation) -> Tensor:
+        """The action (B, A) at each observation (B, O): the best of n draws, moved (eq. 2). The same observations, the same draws."""
+        many, drawn = self._fitted._drawn(observation, self.samples)
+        with torch.no_grad():
+            actions = self._moved(self._shift, many, drawn)  # (B, n, A)
+            best = self._critics.first(many, actions).argmax(1)  # (B,)
+        return self._box.action(actions[torch.arange(len(best)), best])
+
+    def propose(self, observation, count: int) -> Tensor:
+        """Draws (B, count, A) from the model of the batch, not moved, at each observation (B, O)."""
+        return self._fitted._box.action(self._drawn(observation, count)[1])
+
+    def value(self, observation, action) -> Tensor:
+        """The first critic's estimate (B,) of the discounted return from each observation (B, O) and action (B, A)."""
+        observation, action = (torch.as_tensor(one, dtype=torch.float32) for one in (observation, action))
+        with torch.no_grad():
+            return self._fitted._critics.first(observation, self._box.unit(action))
+
+    def _drawn(self, observation, count: int) -> tuple[Tensor, Tensor]:
+        """Observations (B, count, O) and draws (B, count, A): a function of seed and observations, so that a policy is one."""
+        observation = torch.as_tensor(observation, dtype=torch.float32)
+        rng = torch.Generator().manual_seed(self.seed + zlib.crc32(observation.numpy().tobytes()))
+        many = _repeated(observation, count)
+        return many, self._model.sample(many, rng)
+
+    def _build(self, replay: Replay) -> None:
+        sizes = replay.observation_dim, replay.action_dim
+        self._box, self._rng = replay.box, torch.Generator().manual_seed(self.seed)
+        with seeded(self.seed):
+            self._critics = Critics(*sizes, self.hidden)
+            self._shift = nn.Sequential(mlp(sum(sizes), *self.hidden, sizes[1]), nn.Tanh())
+            self._model = ActionVAE(*sizes, self.model_hidden)
+        self._slow_critics, self._slow_shift = slow_copy(self._critics), slow_copy(self._shift)
+
+    @torch.no_grad()
+    def _target(self, reward: Tensor, following: Tensor, alive: Tensor) -> Tensor:  # (B,), eq. 3
+        many = _repeated(following, self.samples)
+        actions = self._moved(self._slow_shift, many, self._model.sample(many, self._rng))
+        return reward + self.discount * alive * soft_clipped(self._slow_critics(many, actions), self.mixing)
+
+    def _moved(self, shift: nn.Module, observation: Tensor, action: Tensor) -> Tensor:  # (..., A)
+        return (action + self.perturbation * shift(torch.cat([observation, action], -1))).clamp(-1, 1)
+
+    @property
+    def _fitted(self):
+        if not hasattr(self, "_critics"):
+            raise NotFitted()
+        return self
+
+
+class ActionVAE(nn.Module):
+    """A conditional VAE of actions in [-1, 1], given observations (eq. 1).
+
+    Args:
+        observation_dim, action_dim: O and A.
+        hidden: widths of the hidden layers of encoder and decoder.
+        clip: the size at which latents are cut when actions are drawn.
+
+    Example:
+        >>> model, rng = ActionVAE(3, 2, hidden=(16, 16)), torch.Generator().manual_seed(0)
+        >>> model.loss(torch.zeros(5, 3), torch.zeros(5, 2), rng).shape, model.sample(torch.zeros(5, 3), rng).shape
+        (torch.Size([]), torch.Size([5, 2]))
+    """
+
+    def __init__(self, observation_dim: int, action_dim: int, hidden=(750, 750), clip: float = 0.5):
+        super().__init__()
+        self.latent, self.clip = 2 * action_dim, clip
+        self.encoder = mlp(observation_dim + action_dim, *hidden, 2 * self.latent)
+        self.decoder = nn.Sequential(mlp(observation_dim + self.latent, *hidden, action_dim), nn.Tanh())
+
+    def encode(self, observation: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:  # (B, 2A) each
+        """mu and log sigma at each observation (B, O) and action (B, A); log sigma is kept in [-4, 15], as by the authors."""
+        mean, log_deviation = self.encoder(torch.cat([observation, action], -1)).chunk(2, -1)
+        return mean, log_deviation.clamp(-4, 15)
+
+    def decode(self, observation: Tensor, latent: Tensor) -> Tensor:
+        """The action (..., A) of each observation (..., O) and latent (..., 2A)."""
+        return self.decoder(torch.cat([observation, latent], -1))
+
+    def loss(self, observation: Tensor, action: Tensor, rng: torch.Generator) -> Tensor:
+        """Eq. 1, the mean over each observation (B, O) and action (B, A); rng draws e."""
+        mean, log_deviation = self.encode(observation, action)
+        noise = torch.randn(mean.shape, generator=rng)
+        decoded = self.decode(observation, mean + log_deviation.exp() * noise)
+        return F.mse_loss(decoded, action) + divergence(mean, log_deviation).mean() / (2 * self.latent)
+
+    @torch.no_grad()
+    def sample(self, observation: Tensor, rng: torch.Generator) -> Tensor:
+        """An action (..., A) for each observation (..., O), from latents that rng draws and `clip` cuts."""
+        latent = torch.randn(*observation.shape[:-1], self.latent, generator=rng).clamp(-self.clip, self.clip)
+        return self.decode(observation, latent)
+
+
+def divergence(mean: Tensor, log_deviation: Tensor) -> Tensor:
+    """KL(N(mean, deviation^2) || N(0, 1)) summed over the last axis: (B, Z) -> (B,)."""
+    return (mean.square() + (2 * log_deviation).exp() - 1 - 2 * log_deviation).sum(-1) / 2
+
+
+def soft_clipped(values: Tensor, mixing: float = 0.75) -> Tensor:
+    """max_i [lambda min_j Q_j + (1 - lambda) max_j Q_j] (eq. 3); lambda = 1 is clipped double Q-learning.
+
+    Args:
+        values: (2, B, n), critic j at action i.
+        mixing: lambda.
+
+    Returns:
+        (B,).
+
+    Example:
+        >>> soft_clipped(torch.tensor([[[1.0, 4.0]], [[3.0, 0.0]]]))
+        tensor([1.5000])
+    """
+    return (mixing * values.amin(0) + (1 - mixing) * values.amax(0)).amax(-1)
+
+
+def _repeated(observation: Tensor, count: int) -> Tensor:
+    return observation[:, None].expand(-1, count, -1)  # (B, count, O)
+
+
+def _descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+
+def episodes(policy, test: Environment) -> tuple[np.ndarray, list[np.ndarray]]:
+    """One episode from every start, all at once: the starts (E, O) and each episode's rewards (T,)."""
+    environments = [test.make() for _ in test.seeds]
+    now = starts = np.stack([one.reset(seed=seed)[0] for one, seed in zip(environments, test.seeds, strict=True)])
+    rewards, running = [[] for _ in environments], list(range(len(environments)))
+    while running:
+        actions = policy(now).numpy()
+        steps = [environments[one].step(action) for one, action in zip(running, actions, strict=True)]
+        for one, step in zip(running, steps, strict=True):
+            rewards[one].append(step[1])
+        going = [not (step[2] or step[3]) for step in steps]
+        running = [one for one, goes in zip(running, going, strict=True) if goes]
+        now = np.stack([step[0] for step in steps])[going]
+    for one in environments:
+        one.close()
+    return starts, [np.array(one) for one in rewards]
+
+
+def demonstrated(batch: Transitions) -> float:
+    """The mean return of the batch's episodes."""
+    ends = np.flatnonzero(batch.ended) + 1
+    return float(np.mean([batch.reward[start:end].sum() for start, end in zip([0, *ends[:-1]], ends, strict=True)]))
+
+
+def by_chance(batch: Transitions, test: Environment) -> float:
+    """The mean return of uniformly random actions."""
+    rng = np.random.default_rng(test.seeds)
+    size = len(batch.action_low)
+    _, rewards = episodes(lambda now: torch.from_numpy(rng.uniform(batch.action_low, batch.action_high, (len(now), size))), test)
+    return float(np.mean([one.sum() for one in rewards]))
+
+
+PAPERS, NARROW = ((400, 300), (750, 750)), ((128, 128), (128, 128))  # of both arms' critics and actors, and of BCQ's model
+WIDTHS = {"smoke": NARROW, "quick": NARROW, "full": PAPERS}
+
+
+def treatment(train, budget, seed):
+    """BCQ."""
+    hidden, model_hidden = WIDTHS[budget.name]
+    return BCQ(hidden=hidden, model_hidden=model_hidden, seed=seed).fit(train, budget.steps, budget.spend), train
+
+
+def control(train, budget, seed):
+    """TD3 on the same batch, with critics of the same widths and start."""
+    hidden, _ = WIDTHS[budget.name]
+    return TD3(hidden=hidden, seed=seed).fit(train, budget.steps, budget.spend), train
+
+
+def score(model, test):
+    """The mean return (judged); the same with chance as 0 and the batch as 1; how far the value at the start is above what came."""
+    policy, batch = model
+    starts, rewards = episodes(policy.act, test)
+    found, shown, chance = float(np.mean([one.sum() for one in rewards])), demonstrated(batch), by_chance(batch, test)
+    came = [one @ policy.discount ** np.arange(len(one)) for one in rewards]
+    value = policy.value(starts, policy.act(starts)).numpy()
+    return {"return": found, "return of the batch": shown, "return by chance": chance,
+            "scaled return": (found - chance) / (shown - chance) if shown != chance else math.nan,
+            "value at the start": float(value.mean()), "overestimate": float((value - came).mean())}
