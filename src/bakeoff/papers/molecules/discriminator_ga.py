@@ -19,8 +19,8 @@ from the start, where the authors' release waits for 100 of its 1,000 generation
 rings are counted in the whole molecule, not in pieces of it, and ratios to the carbons divide by at least 1. SELFIES 2 renamed symbols.
 `quick` has a population of 50; the logistic above is the release's for P = 500, with ranks taken relative to P.
 
-Out of reach: whether any other disturbance, such as a restart, would have served as well as D. Whether the
-paper's two figures are of runs of one length we do not know; here both arms make the same number of calls. J is a toy: long chains of carbon and of sulphur win, and no high value is a drug.
+Out of reach: whether any other disturbance, such as a restart, would have served as well as D, and whether the paper's two figures are
+of runs of one length; here both arms make as many calls. J is a toy: long chains of carbon and of sulphur win, and no high value is a drug.
 """
 
 from __future__ import annotations
