@@ -113,7 +113,7 @@ def test_certain_votes_certify_what_n_allows_whatever_the_batch():
 def test_the_certificate_is_larger_than_earlier_ones_that_know_the_exact_probabilities():
     for margin in (0.5, 1.0, 2.0):
         p = stats.norm.cdf(margin)
-        _, radius = Smoothed(Score(lambda rows, m=margin: rows[:, 0] + m), 1.0).certify(torch.zeros(1, 1, 1), n=100_000, batch=50_000)
+        _, radius = Smoothed(Score(lambda rows, m=margin: rows[:, 0] + m), 1.0).certify(torch.zeros(1, 1, 1, 1), n=100_000, batch=50_000)
         privacy, divergence = privacy_radius(p, 1 - p), divergence_radius(p, 1 - p)
         assert 0 < privacy < divergence < radius < margin
 
@@ -162,6 +162,6 @@ def test_the_score_is_the_share_of_images_that_are_right_and_certified_at_one_ha
 def test_numbers_out_of_range_are_refused(wrong):
     certifier = Smoothed(Score(lambda rows: rows[:, 0]))
     with pytest.raises(ValueError, match="expected"):
-        certifier.certify(torch.zeros(1, 1, 1), **wrong)
+        certifier.certify(torch.zeros(1, 1, 1, 1), **wrong)
     with pytest.raises(ValueError, match="expected x of floats"):
-        certifier.predict(torch.zeros(2, 2))
+        certifier.predict(torch.zeros(1, 2, 2))

@@ -325,10 +325,12 @@ def evolved(train, budget, seed, beta):
 
 
 def treatment(train, budget, seed):
+    """With the discriminator in generations of standstill."""
     return evolved(train, budget, seed, beta="adaptive")
 
 
 def control(train, budget, seed):
+    """The plain genetic algorithm."""
     return evolved(train, budget, seed, beta=0.0)
 
 

@@ -66,10 +66,10 @@ class Smoothed:
         >>> from torch import nn
         >>> halves = nn.Sequential(nn.Flatten(), nn.Linear(4, 2, bias=False))
         >>> _ = halves[1].weight.data.copy_(torch.tensor([[1.0, 0, 0, 0], [-1.0, 0, 0, 0]]))
-        >>> x = torch.tensor([0.3, 0.9, 0.1, 0.5]).view(1, 2, 2)  # 0.3 from the boundary
-        >>> label, radius = Smoothed(halves, sigma=0.25).certify(x)
-        >>> label, 0.25 < radius < 0.3
-        (0, True)
+        >>> x = torch.tensor([0.3, 0.9, 0.1, 0.5]).view(1, 1, 2, 2)  # 0.3 from the boundary
+        >>> labels, radii = Smoothed(halves, sigma=0.25).certify(x)
+        >>> labels.tolist(), 0.25 < float(radii) < 0.3
+        ([0], True)
     """
 
     def __init__(self, model: nn.Module, sigma: float = 0.25, *, seed: int = 0):
@@ -79,52 +79,49 @@ class Smoothed:
         """The label of each image and the L2 radius within which it cannot change, wrong with probability alpha at most.
 
         Args:
-            x: (B, C, H, W) images, or one (C, H, W); floats, where the model is.
+            x: (B, C, H, W) images; floats, where the model is.
             n0: noisy copies that choose the label.
             n: further copies that count it; no radius exceeds sigma Phi^-1(alpha^(1/n)).
             alpha: probability, for each image, that a label is certified which is not the smoothed classifier's within the radius.
             batch: copies in memory at once.
 
         Returns:
-            labels (B,), -1 where withheld, and radii (B,), 0 where withheld, in the unit of x; an int and a float for one image.
+            labels (B,), -1 where withheld, and radii (B,), 0 where withheld, in the unit of x.
 
         Raises:
             ValueError: a number is out of range, or x is not of floats and that shape.
         """
         _require(0 < alpha < 1 and min(n0, n, batch) > 0 and self.sigma > 0, "alpha in (0, 1); n0, n, batch and sigma above 0")
-        images, rng = self._images(x), torch.Generator(x.device).manual_seed(self.seed)
-        chosen = self._votes(images, n0, batch, rng).argmax(1, keepdim=True)  # (B, 1)
-        hits = self._votes(images, n, batch, rng).gather(1, chosen)[:, 0]  # (B,)
+        rng = self._rng(x)
+        chosen = self._votes(x, n0, batch, rng).argmax(1, keepdim=True)  # (B, 1)
+        hits = self._votes(x, n, batch, rng).gather(1, chosen)[:, 0]  # (B,)
         lower = lower_bound(hits.numpy(), n, alpha)  # (B,)
         labels = torch.where(torch.from_numpy(lower > 0.5), chosen[:, 0], ABSTAIN)
-        radii = torch.from_numpy(self.sigma * special.ndtri(np.maximum(lower, 0.5)))
-        return (labels, radii) if x.ndim == 4 else (int(labels), float(radii))
+        return labels, torch.from_numpy(self.sigma * special.ndtri(np.maximum(lower, 0.5)))
 
     def predict(self, x: Tensor, *, n: int = 1000, alpha: float = 0.001, batch: int = 500):
         """The smoothed classifier's label of each image, wrong with probability alpha at most; -1 where the vote is too close.
 
         Args:
-            x: (B, C, H, W) images, or one (C, H, W); floats, where the model is.
+            x: (B, C, H, W) images; floats, where the model is.
             n: noisy copies that vote.
             alpha: level of the two-sided binomial test between the two most frequent classes.
             batch: copies in memory at once.
 
         Returns:
-            labels (B,); an int for one image.
+            labels (B,), -1 where withheld.
 
         Raises:
             ValueError: a number is out of range, or x is not of floats and that shape.
         """
         _require(0 < alpha < 1 and min(n, batch) > 0 and self.sigma > 0, "alpha in (0, 1); n, batch and sigma above 0")
-        images, rng = self._images(x), torch.Generator(x.device).manual_seed(self.seed)
-        (first, second), (label, _) = (pair.T for pair in self._votes(images, n, batch, rng).topk(2))  # each (B,)
+        (first, second), (label, _) = (pair.T for pair in self._votes(x, n, batch, self._rng(x)).topk(2))  # each (B,)
         close = 2 * special.betainc(first.numpy(), second.numpy() + 1, 0.5) > alpha  # P(first or more of first + second, at 1/2)
-        labels = torch.where(torch.from_numpy(close), ABSTAIN, label)
-        return labels if x.ndim == 4 else int(labels)
+        return torch.where(torch.from_numpy(close), ABSTAIN, label)
 
-    def _images(self, x: Tensor) -> Tensor:
-        _require(x.ndim in (3, 4) and x.is_floating_point(), "x of floats and shape (B, C, H, W) or (C, H, W)")
-        return x if x.ndim == 4 else x[None]
+    def _rng(self, x: Tensor) -> torch.Generator:
+        _require(x.ndim == 4 and x.is_floating_point(), "x of floats and shape (B, C, H, W); for one image, x[None]")
+        return torch.Generator(x.device).manual_seed(self.seed)
 
     def _votes(self, images: Tensor, n: int, batch: int, rng: torch.Generator) -> Tensor:
         """How often each class wins among n noisy copies of every image: (B, K)."""
@@ -188,10 +185,12 @@ def smoothed_net(train, budget, seed, noise: float):
 
 
 def treatment(train, budget, seed):
+    """Trained under the noise that smooths it."""
     return smoothed_net(train, budget, seed, noise=SIGMA)
 
 
 def control(train, budget, seed):
+    """Trained without noise, smoothed by the same."""
     return smoothed_net(train, budget, seed, noise=0.0)
 
 
