@@ -20,7 +20,8 @@ def verdict_table() -> str:
         if result := results.get(slug):
             low, high = ("?" if end is None else f"{end:+.3g}" for end in result["interval"])
             effect = "" if result["estimate"] is None else f"{result['estimate']:+.3g} {result['unit']} [{low}, {high}]"
-            cells = [f"**{result['decision']}**", effect, str(result["pairs"]), f"{result['seconds']:.0f} s"]
+            stale = "" if result["code"] == catalogue.code_hash(slug) else " (of older code)"
+            cells = [f"**{result['decision']}**{stale}", effect, str(result["pairs"]), f"{result['seconds']:.0f} s"]
         else:
             cells = ["not run", "", "", ""]
         lines.append(f"| {' | '.join([name, one.claim.says, *cells])} |")

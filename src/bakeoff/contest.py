@@ -160,7 +160,7 @@ def summary(one: dict) -> dict:
 
 def sentence(one: dict) -> str:
     """A result in one line."""
-    low, high = ("?" if end is None else f"{end:+.4g}" for end in one["interval"])
+    low, high = (open_end if end is None else f"{end:+.4g}" for end, open_end in zip(one["interval"], ("-inf", "+inf"), strict=True))
     failed = f", {one['failed']} failed" if one["failed"] else ""
     estimate = "?" if one["estimate"] is None else f"{one['estimate']:+.4g}"
     return (f"{one['slug']:22} {one['decision']:9}  {estimate} {one['unit']}  [{low}, {high}]  "

@@ -55,7 +55,7 @@ def load(path: Path, target: str = "", task: str = "", drop: str = "") -> Table:
     for name in [target, *dropped]:
         if name not in names:
             near = get_close_matches(name, names, 3, 0.5)
-            hint = f"Did you mean {' or '.join(near)}?" if near else f"It has: {', '.join(names)}."
+            hint = (f"Did you mean {' or '.join(near)}? " if near else "") + f"It has: {', '.join(names)}."
             raise DataError(f"{path} has no column {name!r}", hint)
     if len(columns[0].cells) < FEWEST_ROWS:
         raise DataError(f"{path}: found {len(columns[0].cells)} rows", f"Expected at least {FEWEST_ROWS}.")
