@@ -61,7 +61,15 @@ def test_the_code_hash_changes_with_a_module_that_the_paper_imports_and_with_no_
     before = catalogue.code_hash("one")
     (package / "parts/other.py").write_text("y = 2\n")
     assert catalogue.code_hash("one") == before
+    (package / "parts/mlp.py").write_text('"""Words."""\nx = 1\n\n')
+    assert catalogue.code_hash("one") == before
+    paper = package / "papers/area/one.py"
+    paper.write_text(paper.read_text().replace('"""One: x."""', '"""One: y."""').replace('title="t"', 'title="u"'))
+    assert catalogue.code_hash("one") == before
     (package / "parts/mlp.py").write_text("x = 2\n")
+    assert catalogue.code_hash("one") != before
+    (package / "parts/mlp.py").write_text("x = 1\n")
+    paper.write_text(paper.read_text().replace("margin=1.0", "margin=2.0"))
     assert catalogue.code_hash("one") != before
 
 

@@ -115,18 +115,32 @@ def _own_module(path: Path, changed: int) -> ModuleType:
 
 
 def code_hash(slug: str) -> str:
-    """A hash of the paper file and of every bakeoff module that it imports, directly or not."""
+    """A hash of the paper file and of every bakeoff module that it imports, directly or not, but for what is said in them."""
     todo, seen = [entry(slug).path], set()
-    digest = hashlib.sha256()
     while todo:
         path = todo.pop()
         if path in seen:
             continue
         seen.add(path)
         todo += sorted(imported_files(path))
-    for path in sorted(seen, key=str):
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()[:16]
+    parts = sorted(hashlib.sha256(_without_words(path.read_text(encoding="utf-8")).encode()).hexdigest() for path in seen)
+    return hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
+
+
+def _without_words(source: str) -> str:
+    """A module's text without docstrings and without PAPER, which no trial depends on."""
+    lines = source.splitlines()
+    for node in ast.walk(tree := ast.parse(source)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False) is not None:
+            _blank(lines, node.body[0])
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "PAPER":
+            _blank(lines, node)
+    return "\n".join(line for line in lines if line.strip())
+
+
+def _blank(lines: list[str], node: ast.stmt) -> None:
+    lines[node.lineno - 1:node.end_lineno] = [""] * (node.end_lineno - node.lineno + 1)
 
 
 def imported_files(path: Path) -> set[Path]:

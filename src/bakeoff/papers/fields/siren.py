@@ -23,7 +23,8 @@ sines (1e-4: 38.1, 3e-4: 38.4, 5e-4: 36.0, 1e-3: 36.3, 3e-3: 15.7) and 35.0 dB f
 about which the theorem is silent. Colours are fitted in [-1, 1]; the ratios are reported for colours in [0, 1].
 
 Out of reach: video, sound, shapes, the wave and Helmholtz equations, and the hypernetwork over SIRENs. `quick` sees the beginning
-of a fit only (on one of the three cuts of "flower" sines led by 2.9 dB after 400 steps, by 4.4 dB after 1,600). A picture of 128 x
+of a fit only, which may be why no lead shows on "china" (on one of the three cuts of "flower" sines led by 2.9 dB after 400 steps, by
+4.4 dB after 1,600); and one rate serves cuts of sky and of roofs, between which the lead changes sign. A picture of 128 x
 128 pixels says nothing about the larger ones of the paper, and a fit says nothing about what lies between the pixels: for that,
 look at the hidden ones.
 """
