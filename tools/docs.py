@@ -69,7 +69,7 @@ def command_reference() -> str:
 def generated() -> dict[Path, str]:
     """What every generated file should hold."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    table = re.sub(r"(<!-- verdicts -->\n).*?(\n<!-- end -->)", lambda found: found[1] + verdict_table() + found[2], readme, flags=re.S)
+    table = re.sub(r"(<!-- verdicts -->\n).*?(<!-- end -->)", lambda found: f"{found[1]}{verdict_table()}\n{found[2]}", readme, flags=re.S)
     return {ROOT / "README.md": table, ROOT / "docs/papers.md": paper_pages(), ROOT / "docs/command.md": command_reference()}
 
 
