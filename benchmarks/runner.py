@@ -52,7 +52,7 @@ def throughput(folder: Path) -> tuple[float, dict[int, float]]:
     started = time.perf_counter()
     with LocalRunner(1) as runner:
         (_, outcome), = runner.run(asked(own(folder, "probe", BUSY.format(rounds=500)), range(1))[:1])
-    slug, times = own(folder, "busy", BUSY.format(rounds=int(500 * 2.2 / outcome.seconds))), {}
+    slug, times = own(folder, "busy", BUSY.format(rounds=int(500 * 2.8 / outcome.seconds))), {}
     for jobs in (1, 2):
         with LocalRunner(jobs) as runner:
             list(runner.run(asked(own(folder, "empty", "return 1.0"), range(jobs))))
