@@ -120,3 +120,13 @@ def test_show_prints_card_claim_and_how_to_import(capsys):
 def test_data_lists_the_named_sets(capsys):
     listed = json.loads(run(capsys, "data", "--json")[1])
     assert {row["name"]: row["kind"] for row in listed}["digits"] == "images"
+
+
+def test_a_listing_shows_what_was_found_on_the_claims_own_data_with_the_largest_budget(capsys, monkeypatch):
+    known = {"slug": "tree_explainer", "data": "breast-cancer", "budget": "quick", "decision": "fails"}
+    monkeypatch.setattr(catalogue, "evidence", lambda whole=False: [known])
+    for words in (["--data", "wine"], []):
+        assert run(capsys, "run", "tree_explainer", "--budget", "smoke", "--pairs", "1", *words)[0] == 0
+        assert json.loads(run(capsys, "list", "tree_explainer", "--json")[1])[0]["decision"] == "fails"
+    monkeypatch.setattr(catalogue, "evidence", lambda whole=False: [])
+    assert json.loads(run(capsys, "list", "tree_explainer", "--json")[1])[0]["decision"] == "undecided"

@@ -161,11 +161,17 @@ def _kept(*, whole: bool = False) -> list[dict]:
 
 def _list(arguments) -> None:
     from . import glance
-    decided = {result["slug"]: result["decision"] for result in catalogue.evidence()} | glance.decisions()
+    known = [*catalogue.evidence(), *glance.results()]
     rows = [{"slug": one.slug, "area": one.area, "title": one.paper.title, "year": one.paper.year, "arxiv": one.paper.arxiv,
-             "decision": decided.get(one.slug)} for one in catalogue.search(" ".join(arguments.query))]
+             "decision": _decision(one, known)} for one in catalogue.search(" ".join(arguments.query))]
     _print(arguments, rows,
            lambda row: f"{row['slug']:22} {row['area']:14} {row['decision'] or 'not run':10} {row['title']} ({row['year']})")
+
+
+def _decision(one: catalogue.Entry, results: list[dict]) -> str | None:
+    """What stands in a listing: found on the claim's own data, with the largest budget, latest; never chosen by its outcome."""
+    own = [result for result in results if result["slug"] == one.slug and result["data"] == one.claim.data]
+    return max(reversed(own), key=lambda result: BUDGETS.index(result["budget"]))["decision"] if own else None
 
 
 def _show(arguments) -> None:
