@@ -24,7 +24,9 @@ policy found by random search and not a trained DDPG; its errors are the paper's
 others), and so is their number, 100,000. The paper makes a million updates; policies are judged where they end.
 
 Out of reach: the batches of the final buffer, of concurrent and of expert behaviour; the other MuJoCo tasks. Neither arm says
-whether it beats plain cloning: for that, compare with the batch's own return, shown beside.
+whether it beats plain cloning: for that, compare with the batch's own return, shown beside. At `quick` no values have arrived yet
+(BCQ expects 35 at the start and gets 200, discounted): TD3's failure there is not the blow-up of values that the paper shows, and
+BCQ leads by choosing among the batch's actions by values that see only some steps ahead.
 """
 
 from __future__ import annotations
