@@ -103,6 +103,16 @@ def test_failed_trials_are_counted_and_a_claim_with_many_of_them_is_not_decided(
     assert [trial["status"] for trial in result["trials"]].count(status) == 2
 
 
+def test_failed_trials_are_run_again_on_request_and_finished_ones_are_not(own_paper, store):
+    one = prepared(own_paper)
+    first = contest.run(one, store, lambda: Here(lambda trial: Outcome("timeout") if trial.arm == "control" else better_by(2.0)(trial)))
+    assert (first["decision"], first["failed"]) == ("undecided", len(first["seeds"]))
+    assert one.retry(store) == len(first["seeds"])
+    runner = Here(better_by(2.0))
+    assert contest.run(one, store, lambda: runner)["decision"] == "holds"
+    assert not {trial.seed for trial in runner.asked if trial.arm == "treatment"} & set(first["seeds"])
+
+
 def test_one_failure_among_many_pairs_does_not_stop_a_verdict(own_paper, store):
     bad = pair_seed(5, 0)
     result = contest.run(prepared(own_paper, pairs=20), store,

@@ -57,6 +57,15 @@ def test_the_first_row_of_a_trial_stands(store):
     assert store.outcomes("siren", "quick", "code", "data")["treatment", 3].value == 31.25
 
 
+def test_only_trials_that_failed_can_be_forgotten(store):
+    for seed, status in enumerate(("done", "error", "timeout", "diverged")):
+        store.keep_trial(Trial("siren", "control", seed, "quick", Source("china")), "code", "data", Outcome(status, 1.0))
+    store.keep_trial(Trial("siren", "control", 1, "full", Source("china")), "code", "data", Outcome("error"))
+    assert store.forget_failed("siren", "quick", "code", "data") == 2
+    assert set(store.outcomes("siren", "quick", "code", "data")) == {("control", 0), ("control", 3)}
+    assert set(store.outcomes("siren", "full", "code", "data")) == {("control", 1)}
+
+
 def test_a_run_again_replaces_its_own_result_only(store):
     first = {"slug": "siren", "seed": 0, "budget": "quick", "code": "c", "data_hash": "d", "decision": "undecided", "pairs": 3,
              "trials": [1]}

@@ -76,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--data", metavar="PATH|NAME", help="your own files, or another named set")
     for name, (what, means) in DATA_OPTIONS.items():
         run.add_argument(f"--{name}", metavar=what, help=means)
+    run.add_argument("--retry", action="store_true", help="first forget the trials that ended in an error or ran out of time")
     run.add_argument("--evidence", metavar="DIR", type=Path, help="also write each result to DIR/SLUG.json")
     verb("verdicts", _verdicts, "the verdicts reached so far")
     verb("check", _check, "check a paper file, the library's or your own").add_argument("paper", metavar="PATH|SLUG")
@@ -216,6 +217,8 @@ def _run(arguments) -> None:
     try:
         with Store() as store:
             for one in prepared:
+                if arguments.retry and (forgotten := one.retry(store)):
+                    _tell(f"{one.entry.slug}: {forgotten} failed trials will be run again")
                 results.append(contest.run(one, store, runner, tell=_tell, jobs=arguments.jobs))
                 for line in contest.curves(results[-1]):
                     _tell(line)

@@ -50,6 +50,10 @@ class Contest:
         """What the store holds of this contest, by (arm, seed)."""
         return store.outcomes(self.entry.slug, self.budget, self.code, self.data)
 
+    def retry(self, store: Store) -> int:
+        """Have the trials run again that failed for want of time, memory or a correct installation; their number."""
+        return store.forget_failed(self.entry.slug, self.budget, self.code, self.data)
+
     def pairs_of(self, outcomes: dict) -> list[dict[str, Outcome]]:
         """The complete pairs, in order, up to the first that is not complete."""
         found = []

@@ -84,6 +84,13 @@ class Store:
         with contextlib.suppress(IntegrityError):  # another run has kept the same trial meanwhile: the first row stands
             self._write(insert(_trials).values(row))
 
+    def forget_failed(self, slug: str, budget: str, code: str, data: str) -> int:
+        """Remove the trials of one claim that ended in an error or ran out of time; their number."""
+        failed = [key for key, outcome in self.outcomes(slug, budget, code, data).items() if outcome.status in ("error", "timeout")]
+        same = [_trials.c[name] == value for name, value in (("slug", slug), ("budget", budget), ("code", code), ("data", data))]
+        self._write(*(delete(_trials).where(*same, _trials.c.arm == arm, _trials.c.seed == seed) for arm, seed in failed))
+        return len(failed)
+
     def keep_run(self, result: dict) -> None:
         """Keep a run's result (see `contest.result`), in place of an earlier one of the same run."""
         key = {name: result["data_hash" if name == "data" else name] for name in ("slug", "seed", "budget", "code", "data")}
