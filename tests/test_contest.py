@@ -13,8 +13,10 @@ from random import Random
 
 import pytest
 
-from bakeoff import contest, verdicts
-from bakeoff.claim import ARMS, Outcome, Trial, pair_seed
+from bakeoff import contest, trials, verdicts
+from bakeoff.claim import ARMS, Outcome, Source, Trial, pair_seed
+from bakeoff.data import tables
+from bakeoff.errors import DataError, PaperError
 from bakeoff.store import Store
 
 
@@ -111,6 +113,45 @@ def test_failed_trials_are_run_again_on_request_and_finished_ones_are_not(own_pa
     runner = Here(better_by(2.0))
     assert contest.run(one, store, lambda: runner)["decision"] == "holds"
     assert not {trial.seed for trial in runner.asked if trial.arm == "treatment"} & set(first["seeds"])
+
+
+def test_fewer_pairs_than_are_known_take_nothing_back(own_paper, store):
+    first = contest.run(prepared(own_paper), store, lambda: Here(better_by(2.0)))
+    assert contest.run(prepared(own_paper, pairs=1), store, lambda: pytest.fail("a runner was made")) == first
+
+
+def test_a_paper_or_data_changed_during_the_run_keeps_nothing_more(own_paper, store, tmp_path):
+    one = prepared(own_paper)
+    with pytest.raises(PaperError, match="has changed since the run began"):
+        contest.run(one, store, lambda: Here(lambda trial: own_paper(treatment="return 1.0") and better_by(2.0)(trial)))
+    table = tmp_path / "t.csv"
+    table.write_text("a,b\n" + "1,2\n3,4\n" * 20)
+    source = Source(str(table), (("target", "b"),))
+    other = contest.Contest.prepare(own_paper(), budget="smoke", source=source)
+    with pytest.raises(DataError, match="has changed since the run began"):
+        contest.run(other, store, lambda: Here(lambda trial: table.write_text("a,b\n" + "1,2\n3,5\n" * 20) and better_by(2.0)(trial)))
+    assert one.finished(store) == other.finished(store) == {}
+
+
+def test_an_own_paper_may_have_dataclasses_and_no_name_of_the_library(own_paper, store, tmp_path):
+    own = Path(own_paper()).read_text()
+    copy = tmp_path / "with_class.py"
+    head, tail = own.split("\n__all__")
+    copy.write_text(head.replace("from bakeoff", "from __future__ import annotations\nfrom dataclasses import dataclass\nfrom bakeoff", 1)
+                    + "\n__all__" + tail + "\n\n@dataclass\nclass Thing:\n    x: int\n")
+    trial = Trial(str(copy), "treatment", 0, "smoke", Source("diabetes"))
+    assert trials.run(trial).status == "done"
+    with pytest.raises(PaperError, match="called like a paper of the library"):
+        contest.Contest.prepare(own_paper(name="siren"))
+
+
+def test_a_file_that_no_loader_foresaw_stops_the_run_in_words(own_paper, store, tmp_path, monkeypatch):
+    table = tmp_path / "t.csv"
+    table.write_text("a,b\n" + "1,2\n3,4\n" * 20)
+    monkeypatch.setattr(tables, "_delimited", lambda path: 1 / 0)
+    one = contest.Contest.prepare(own_paper(), budget="smoke", source=Source(str(table), (("target", "b"),)))
+    with pytest.raises(DataError, match="cannot be read: ZeroDivisionError"):
+        contest.run(one, store, lambda: pytest.fail("a runner was made"))
 
 
 def test_one_failure_among_many_pairs_does_not_stop_a_verdict(own_paper, store):

@@ -1,9 +1,12 @@
 """One suite for both stores: SQLite, and a PostgreSQL server started for the purpose."""
 
+import subprocess
+import sys
 import threading
 
 import pytest
 
+from bakeoff import glance
 from bakeoff.claim import Drawing, Outcome, Source, Trial
 from bakeoff.errors import StoreError
 from bakeoff.store import Store
@@ -119,3 +122,23 @@ def test_a_file_that_is_no_store_is_left_as_it_is(tmp_path):
     with pytest.raises(StoreError):
         Store(f"sqlite:///{file}")
     assert file.read_text().startswith("my notes")
+
+
+def test_a_home_with_any_name_holds_the_store(tmp_path, monkeypatch):
+    monkeypatch.setenv("BAKEOFF_HOME", str(tmp_path / "ho?me%20 #ü"))
+    with Store() as one:
+        one.keep_trial(TRIAL, "code", "data", OUTCOME)
+    assert (tmp_path / "ho?me%20 #ü" / "state" / "bakeoff.sqlite").is_file()
+    with Store() as one:
+        assert one.outcomes("siren", "quick", "code", "data") == {("treatment", 3): OUTCOME}
+    assert glance.results() == []
+
+
+def test_many_processes_may_be_the_first(tmp_path):
+    url = f"sqlite:///{tmp_path / 'new.sqlite'}"
+    script = f"import sys; from bakeoff.store import Store; sys.stdin.readline(); Store({url!r}).close()"
+    started = [subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE) for _ in range(4)]
+    for one in started:
+        one.stdin.write(b"go\n")
+        one.stdin.close()
+    assert [one.wait() for one in started] == [0] * 4

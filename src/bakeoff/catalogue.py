@@ -12,6 +12,7 @@ import importlib
 import importlib.util
 import json
 import re
+import sys
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -55,6 +56,8 @@ def entry(slug: str) -> Entry:
         return entries()[slug]
     if slug.endswith(".py") and Path(slug).is_file():
         return _own_header(Path(slug), Path(slug).stat().st_mtime_ns)
+    if slug.endswith(".py") or "/" in slug:
+        raise UnknownPaper(f"there is no file {slug}", "Give the path of a paper file, or the name of a paper: bakeoff list")
     import difflib
     near = difflib.get_close_matches(slug, entries(), 3, 0.5)
     raise UnknownPaper(f"no paper is called {slug!r}", f"Did you mean {' or '.join(near)}?" if near else "See: bakeoff list")
@@ -110,7 +113,12 @@ def _own_module(path: Path, changed: int) -> ModuleType:
     name = f"bakeoff_own_{hashlib.sha256(f'{path}{changed}'.encode()).hexdigest()[:12]}"
     spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    sys.modules[name] = module  # dataclasses look their module up by name
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
     return module
 
 
@@ -122,7 +130,10 @@ def code_hash(slug: str) -> str:
         if path in seen:
             continue
         seen.add(path)
-        todo += sorted(imported_files(path))
+        try:
+            todo += sorted(imported_files(path))
+        except SyntaxError as problem:
+            raise PaperError(f"{path}, line {problem.lineno}: {problem.msg}", "Correct the Python of the file.") from None
     parts = sorted(hashlib.sha256(_without_words(path.read_text(encoding="utf-8")).encode()).hexdigest() for path in seen)
     return hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
 

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from . import __version__, catalogue
@@ -27,6 +28,9 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except (OSError, UnicodeError) as problem:
+        print(f"bakeoff: {_clean(problem)}\nCheck the path, the space on the disk, and who may read and write there.", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("bakeoff: stopped; what had finished is kept\nGive the same command again to go on.", file=sys.stderr)
         return 130
@@ -128,12 +132,12 @@ def _read(arguments) -> None:
 
     from . import digests, recognise
     from .store import Store
-    read = [digests.read(Path(file)) for file in arguments.files]
+    read = [digests.read(Path(file)) for file in dict.fromkeys(arguments.files)]
     found = recognise.as_json(read)
     with Store() as store:
-        for digest, file in zip(read, arguments.files, strict=True):
-            mentions = [mention for paper in found["papers"] for mention in paper["mentions"] if mention["file"] == str(digest.file)]
-            store.keep_digest(hashlib.sha256(Path(file).read_bytes()).hexdigest(), str(digest.file), digest.form, mentions)
+        for digest in read:
+            mentions = [asdict(mention) for mention in digest.mentions]
+            store.keep_digest(hashlib.sha256(Path(digest.file).read_bytes()).hexdigest(), digest.file, digest.form, mentions)
     for digest in read:
         for note in digest.notes:
             _tell(f"{_clean(digest.file)}: {_clean(note)}")
@@ -194,11 +198,16 @@ def _show(arguments) -> None:
 
 def _run(arguments) -> None:
     from . import contest
+    from .data import sets
     from .store import Store
     options = {name: value for name in DATA_OPTIONS if (value := getattr(arguments, name)) is not None}
     if options and not arguments.data:
         raise DataError(f"--{next(iter(options))} was given without --data", "Say which file it is about: --data PATH.")
     source = contest.Source(arguments.data, tuple(sorted(options.items()))) if arguments.data else None
+    if arguments.data and not sets.is_path(source) and Path(arguments.data).exists():
+        _tell(f"{arguments.data}: the named set is meant; for the file of that name write ./{arguments.data}")
+    if arguments.evidence:
+        arguments.evidence.mkdir(parents=True, exist_ok=True)
     slugs = _chosen(arguments)
     prepared = [contest.Contest.prepare(slug, source=source, budget=arguments.budget, seed=arguments.seed, pairs=arguments.pairs)
                 for slug in slugs]
@@ -219,7 +228,7 @@ def _run(arguments) -> None:
             for one in prepared:
                 if arguments.retry and (forgotten := one.retry(store)):
                     _tell(f"{one.entry.slug}: {forgotten} failed trials will be run again")
-                results.append(contest.run(one, store, runner, tell=_tell, jobs=arguments.jobs))
+                results.append(contest.run(one, store, runner, tell=_tell))
                 for line in contest.curves(results[-1]):
                     _tell(line)
                 if arguments.evidence:
@@ -258,7 +267,7 @@ def _chosen(arguments) -> list[str]:
 
 def _verdicts(arguments) -> None:
     from .contest import sentence, summary
-    latest = {(one["slug"], one["budget"], one["data"], one["seed"]): one for one in (*catalogue.evidence(), *_kept())}
+    latest = {(one["slug"], one["budget"], one["data_hash"], one["seed"]): one for one in (*catalogue.evidence(), *_kept())}
     _print(arguments, [summary(one) for one in latest.values()], lambda row: sentence(row))
 
 

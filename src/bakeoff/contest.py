@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 from . import catalogue, verdicts
 from .catalogue import Entry
 from .claim import ARMS, Outcome, Source, Trial, Verdict, finite, pair_seed
 from .data import sets
+from .errors import DataError, PaperError
 from .store import Store
 
 PAIRS = 20
@@ -37,11 +39,13 @@ class Contest:
     def prepare(cls, slug: str, *, source: Source | None = None, budget: str = "quick", seed: int = 0, pairs: int = PAIRS) -> Contest:
         """Look up the paper and fingerprint its code and the data, without importing or loading either."""
         entry = catalogue.entry(slug)
+        if entry.path.stem in catalogue.entries() and entry.slug != slug:
+            raise PaperError(f"{slug} is called like a paper of the library", "Rename the file, so that the two can be told apart.")
         source = source or Source(entry.claim.data)
         data = sets.fingerprint(source, sets.kind_of(entry.claim.data))
         return cls(slug, entry, source, budget, seed, pairs, catalogue.code_hash(slug), data)
 
-    @property
+    @cached_property
     def seeds(self) -> list[int]:
         """The seed of each pair that may be run."""
         return [pair_seed(self.seed, pair) for pair in range(self.pairs)]
@@ -88,7 +92,23 @@ class Contest:
         return failed > MOST_FAILED * self.pairs
 
 
-def run(contest: Contest, store: Store, runner: Callable, *, tell: Callable[[str], None] = lambda line: None, jobs: int = 1) -> dict:
+def _with_known_pairs(contest: Contest, outcomes: dict) -> Contest:
+    """The contest with as many pairs as are known already, if these are more than were asked for: no verdict shrinks."""
+    known = contest.pairs
+    while all((arm, pair_seed(contest.seed, known)) in outcomes for arm in ARMS):
+        known += 1
+    return replace(contest, pairs=known)
+
+
+def _unchanged(contest: Contest) -> None:
+    """Raise if the paper or the data is not what it was when the run began: its trials would be kept under a wrong name."""
+    if catalogue.code_hash(contest.slug) != contest.code:
+        raise PaperError(f"the code of {contest.entry.slug} has changed since the run began", "Give the same command again.")
+    if sets.is_path(contest.source) and sets.fingerprint(contest.source, sets.kind_of(contest.entry.claim.data)) != contest.data:
+        raise DataError(f"{contest.source.where} has changed since the run began", "Give the same command again.")
+
+
+def run(contest: Contest, store: Store, runner: Callable, *, tell: Callable[[str], None] = lambda line: None) -> dict:
     """Run a claim until it is decided or its pairs are spent; keep every trial and the result.
 
     Args:
@@ -96,9 +116,9 @@ def run(contest: Contest, store: Store, runner: Callable, *, tell: Callable[[str
         store: what it holds already is not run again.
         runner: called only if something is left to run; gives a runner with `run(trials)`.
         tell: gets the lines of progress.
-        jobs: the runner's number of workers, for the estimate of the time left.
     """
     outcomes = contest.finished(store)
+    contest = _with_known_pairs(contest, outcomes)
     if not (decided := _decided(contest, outcomes)):
         started = time.monotonic()
 
@@ -108,17 +128,20 @@ def run(contest: Contest, store: Store, runner: Callable, *, tell: Callable[[str
                     if (arm, seed) not in outcomes:
                         yield Trial(contest.slug, arm, seed, contest.budget, contest.source, draw=pair == 0)
 
-        tell(_opening(contest, len(contest.pairs_of(outcomes))))
+        for note in sets.ready(contest.source, sets.kind_of(contest.entry.claim.data)):
+            tell(note)
         before = len(contest.pairs_of(outcomes))
-        sets.ready(contest.source, sets.kind_of(contest.entry.claim.data))
+        tell(_opening(contest, before))
+        left_over = sum((arm, seed) not in outcomes for seed in contest.seeds for arm in ARMS)
         for done, (trial, outcome) in enumerate(runner().run(needed()), 1):
+            _unchanged(contest)
             store.keep_trial(_keyed(contest, trial), contest.code, contest.data, outcome)
             outcomes[trial.arm, trial.seed] = outcome
             if outcome.status != "done":
                 tell(f"  {trial.arm}, seed {trial.seed}: {outcome.status}: {(outcome.error.strip().splitlines() or ['no number'])[-1]}")
             if len(pairs := contest.pairs_of(outcomes)) > before:
                 before = len(pairs)
-                left = (time.monotonic() - started) / done * (2 * contest.pairs - len(outcomes))
+                left = (time.monotonic() - started) / done * (left_over - done)
                 tell(_progress(contest, pairs, left))
                 if decided := _decided(contest, outcomes):
                     break
@@ -149,10 +172,15 @@ def result(contest: Contest, outcomes: dict, verdict: Verdict, taken: int, faile
         "slug": contest.entry.slug, "title": contest.entry.paper.title, "budget": contest.budget, "seed": contest.seed,
         "decision": verdict.decision, "estimate": _number(verdict.estimate), "interval": [_number(end) for end in verdict.interval],
         "pairs": verdict.pairs, "failed": failed, "unit": claim.unit, "metric": claim.metric, "better": claim.better,
-        "margin": claim.margin, "equal": claim.equal, "data": contest.source.where, "code": contest.code, "data_hash": contest.data,
+        "margin": claim.margin, "equal": claim.equal, "data": _told(contest.source), "code": contest.code, "data_hash": contest.data,
         "seconds": round(sum(one["seconds"] for one in trials), 2),
         **{arm: [_number(pair[arm].value) for pair in pairs] for arm in ARMS},
         "seeds": contest.seeds[:len(pairs)], "trials": trials}
+
+
+def _told(source: Source) -> str:
+    """Where the data is from, and how it was read."""
+    return source.where + (f" ({', '.join(f'{name} {value}' for name, value in source.options)})" if source.options else "")
 
 
 def summary(one: dict) -> dict:

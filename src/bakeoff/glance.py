@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import sqlite3
+from pathlib import Path
 
 from . import places
 
@@ -20,8 +21,8 @@ def results() -> list[dict]:
             return store.runs()
     if not os.path.exists(file):
         return []
-    with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
-        try:
+    try:
+        with contextlib.closing(sqlite3.connect(f"{Path(file).absolute().as_uri()}?mode=ro", uri=True)) as connection:
             return [json.loads(row[0]) for row in connection.execute("select summary from runs order by kept")]
-        except sqlite3.Error:
-            return []  # no store yet, or one of another making; opening it to write tells which
+    except sqlite3.Error:
+        return []  # no store yet, or one of another making; opening it to write tells which

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from .errors import BakeoffError
+
 
 def cache() -> Path:
     """Files that can be made or fetched again (data sets, collected batches)."""
@@ -25,5 +27,8 @@ def _place(under_home: str, variable: str, fallback: str) -> Path:
         folder = Path(own) / under_home
     else:
         folder = Path(os.environ.get(variable) or Path.home() / fallback) / "bakeoff"
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise BakeoffError(f"{folder} cannot be made: {problem.strerror}", "Set BAKEOFF_HOME to a folder that can be written.") from None
     return folder

@@ -12,8 +12,8 @@ import os
 import time
 from dataclasses import asdict
 
-from sqlalchemy import Column, Float, Integer, MetaData, String, Table, Text, create_engine, delete, event, insert, select
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy import URL, Column, Float, Integer, MetaData, String, Table, Text, create_engine, delete, event, insert, select
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
 
 from . import places
 from .claim import Drawing, Outcome, Trial
@@ -36,9 +36,9 @@ _digests = Table(
     Column("form", String(40), nullable=False), Column("mentions", Text, nullable=False), Column("kept", Float, nullable=False))
 
 
-def default_url() -> str:
+def default_url() -> str | URL:
     """`BAKEOFF_STORE`, or an SQLite file in the state folder."""
-    return os.environ.get("BAKEOFF_STORE") or f"sqlite:///{places.state() / 'bakeoff.sqlite'}"
+    return os.environ.get("BAKEOFF_STORE") or URL.create("sqlite", database=str(places.state() / "bakeoff.sqlite"))
 
 
 class Store:
@@ -54,10 +54,16 @@ class Store:
             self._engine = create_engine(self.url)
             if self._engine.dialect.name == "sqlite":
                 event.listen(self._engine, "connect", _many_readers_one_writer)
-            _metadata.create_all(self._engine)
+            self._make_tables()
         except (SQLAlchemyError, ImportError, OSError) as problem:
-            raise StoreError(f"the store {_without_password(self.url)} cannot be opened: {_first_line(problem)}",
+            raise StoreError(f"the store {_without_password(str(self.url))} cannot be opened: {_first_line(problem)}",
                              "Check BAKEOFF_STORE; for PostgreSQL install bakeoff[postgresql].") from None
+
+    def _make_tables(self) -> None:
+        for _ in range(len(_metadata.tables)):  # once a table, should another process be making them at the same moment
+            with contextlib.suppress(OperationalError, ProgrammingError, IntegrityError):
+                return _metadata.create_all(self._engine)
+        _metadata.create_all(self._engine)
 
     def __enter__(self):
         return self
@@ -136,7 +142,7 @@ class Store:
             raise self._unusable(problem) from None
 
     def _unusable(self, problem: SQLAlchemyError) -> StoreError:
-        return StoreError(f"the store {_without_password(self.url)} cannot be used: {_first_line(problem)}",
+        return StoreError(f"the store {_without_password(str(self.url))} cannot be used: {_first_line(problem)}",
                           "Is the disk full, or the file another program's? BAKEOFF_STORE names another place.")
 
 

@@ -126,3 +126,30 @@ def test_a_file_of_another_sort_is_told(tmp_path):
         tables.load(written(tmp_path, PLAIN, "t.parquet"), target="y")
     with pytest.raises(DataError, match="is not a file"):
         tables.load(tmp_path, target="y")
+
+
+def test_large_whole_numbers_stay_apart_as_classes(tmp_path):
+    path = tmp_path / "codes.csv"
+    path.write_text("a,b\n" + "".join(f"{i},{1234560 + i % 3}\n" for i in range(30)))
+    assert tables.load(path, target="b").classes == ("1234560", "1234561", "1234562")
+    path.write_text("a,b\n" + "".join(f"{i},{2**60 + i % 3}\n" for i in range(30)))
+    with pytest.raises(DataError, match="too large to be told apart"):
+        tables.load(path, target="b")
+
+
+def test_a_number_beyond_single_precision_and_a_column_of_dates_are_told(tmp_path):
+    path = tmp_path / "far.csv"
+    path.write_text("a,b\n" + "".join(f"{i}e300,{i % 2}\n" for i in range(30)))
+    with pytest.raises(DataError, match=r"line 3, column 'a': found '1e300'"):
+        tables.load(path, target="b")
+    import pandas
+    pandas.DataFrame({"day": pandas.date_range("2026-01-01", periods=20), "b": [0, 1] * 10}).to_parquet(tmp_path / "days.parquet")
+    with pytest.raises(DataError, match=r"column 'day': found values of type timestamp"):
+        tables.load(tmp_path / "days.parquet", target="b")
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_a_quoted_comma_in_the_header_decides_nothing(tmp_path, delimiter):
+    path = tmp_path / "t.csv"
+    path.write_text(delimiter.join(['"a, mm"', "b"]) + "\n" + f"1{delimiter}2\n3{delimiter}4\n" * 20)
+    assert tables.load(path, target="b").names == ("a, mm",)

@@ -107,6 +107,16 @@ def test_two_workers_sleep_side_by_side(own_paper):
     assert times[1] / times[2] > 1.8
 
 
+def test_a_worker_that_dies_while_idle_costs_nothing(own_paper):
+    slug = own_paper()
+    with LocalRunner(1) as runner:
+        list(runner.run(both_arms(slug)))
+        (idle,) = runner._idle
+        os.kill(idle.process.pid, signal.SIGKILL)
+        idle.process.join()
+        assert [outcome.status for _, outcome in runner.run(both_arms(slug, seeds=(1,)))] == ["done", "done"]
+
+
 def test_leaving_early_stops_the_trials_under_way(own_paper):
     slug = own_paper(treatment="return 1.0", control=ENDLESS)
     with LocalRunner(2) as runner:

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import http.client
 import importlib
 import inspect
 import os
 import shutil
 import tempfile
 import urllib.request
+import warnings
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from .. import places
 from ..claim import Source
-from ..errors import DataError
+from ..errors import BakeoffError, DataError
 
 _MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 _FASHION = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
@@ -112,20 +114,40 @@ def load(source: Source, kind: str):
     named = _named(source, kind)
     module = importlib.import_module(f"{__package__}.{kind}")
     if named is None:
-        return module.load(Path(source.where), **_options(module.load, source, kind))
+        options = _options(module.load, source, kind)
+        try:
+            return module.load(Path(source.where), **options)
+        except BakeoffError:
+            raise
+        except Exception as problem:
+            raise DataError(f"{source.where} cannot be read: {type(problem).__name__}: {problem}",
+                            "It is not in one of the forms that docs/your-data.md describes; write it in one of them.") from problem
     if source.options:
         raise DataError(f"the named set {source.where!r} takes no options", "Give options only with a path.")
     files = [locate(file) for file in named.files]
     return getattr(module, named.loader)(*([files] if files else []), **dict(named.options))
 
 
-def ready(source: Source, kind: str) -> None:
-    """Have a named set on this machine before many trials ask for it at once: its files fetched, or the set made."""
-    if named := _named(source, kind):
-        for file in named.files:
-            locate(file)
-        if named.kind == "transitions":
-            load(source, kind)
+def is_path(source: Source) -> bool:
+    """True for a user's own file or folder."""
+    return source.where not in SETS
+
+
+def ready(source: Source, kind: str) -> list[str]:
+    """Before many trials ask for them at once: a set's files fetched, a set made, a user's files read on trial.
+
+    Returns:
+        What the loader has to say about the user's files, such as rows that were left out as asked.
+    """
+    named = _named(source, kind)
+    for file in named.files if named else ():
+        locate(file)
+    if named and named.kind != "transitions":
+        return []
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", UserWarning)
+        load(source, kind)
+    return [str(one.message) for one in told if issubclass(one.category, UserWarning)]
 
 
 def fingerprint(source: Source, kind: str) -> str:
@@ -140,7 +162,7 @@ def fingerprint(source: Source, kind: str) -> str:
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             if file.is_file():
                 digest.update(str(file.relative_to(path)).encode())
-                digest.update(_sha256(file).encode())
+                digest.update(_checked(file, inside=False).encode())
     else:
         digest.update(repr((source.where, named)).encode())
     return digest.hexdigest()[:16]
@@ -177,10 +199,10 @@ def _options(load, source: Source, kind: str) -> dict[str, str]:
     return dict(source.options)
 
 
-def _sha256(path: Path) -> str:
-    """Of a file's bytes; of what is inside a .gz file, whose wrapping differs between mirrors."""
+def _sha256(path: Path, *, inside: bool) -> str:
+    """Of a file's bytes; or of what is inside a .gz file, whose wrapping differs between mirrors."""
     try:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as stream:
+        with (gzip.open if inside and path.suffix == ".gz" else open)(path, "rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except (EOFError, zlib.error, gzip.BadGzipFile) as problem:
         raise DataError(f"{path} is damaged: {problem}", "Remove it, and it is fetched again.") from None
@@ -189,10 +211,11 @@ def _sha256(path: Path) -> str:
 _seen: dict[tuple, str] = {}
 
 
-def _checked(path: Path) -> str:
-    stamp = (str(path), path.stat().st_size, path.stat().st_mtime_ns)
+def _checked(path: Path, *, inside: bool = True) -> str:
+    """The hash of a file; not taken again while size and time of the file stay."""
+    stamp = (str(path), inside, path.stat().st_size, path.stat().st_mtime_ns)
     if stamp not in _seen:
-        _seen[stamp] = _sha256(path)
+        _seen[stamp] = _sha256(path, inside=inside)
     return _seen[stamp]
 
 
@@ -203,11 +226,11 @@ def _fetch(file: File, target: Path) -> Path:
             with urllib.request.urlopen(file.url, timeout=60) as answer:
                 shutil.copyfileobj(answer, part)
             part.close()
-            if (found := _sha256(Path(part.name))) != file.sha256:
+            if (found := _sha256(Path(part.name), inside=True)) != file.sha256:
                 raise DataError(f"{file.url} gave other bytes than expected: SHA-256 {found[:12]}..., expected {file.sha256[:12]}...",
                                 "Nothing was kept. Fetch the file yourself and set BAKEOFF_DATA to its folder.")
             os.replace(part.name, target)
-        except OSError as problem:
+        except (OSError, http.client.HTTPException) as problem:
             raise DataError(f"{file.url} cannot be fetched: {problem}",
                             f"Put the file at {target}, or set BAKEOFF_DATA to a folder that holds {file.path}.") from None
         finally:

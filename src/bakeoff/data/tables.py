@@ -10,6 +10,7 @@ What becomes of the target: text gives classes; so do whole numbers with at most
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -23,7 +24,7 @@ FEWEST_ROWS = 10
 MOST_VALUES = 20  # of a text column; with more it is likelier a name or a note than a category
 MOST_CLASSES = 10  # of a target of whole numbers; with more it is likelier a count or a measurement
 MISSING = {"", "?", "na", "n/a", "nan", "null", "none"}
-FORMS = {".csv": None, ".tsv": "\t", ".tab": "\t"}  # None: a comma, or a semicolon where the header has only those
+FORMS = {".csv": None, ".tsv": "\t", ".tab": "\t"}  # None: a comma; without one in the header a semicolon, then a tab
 
 
 def packaged(name: str) -> Table:
@@ -84,8 +85,8 @@ class _Column:
                     values[i] = float(cell)
                 except ValueError:
                     wrong.append(i)
-        if len(infinite := np.flatnonzero(np.isinf(values))):
-            raise self.error(infinite[0], f"found {self.cells[infinite[0]]!r}", "Expected a finite number, or an empty cell.")
+        if len(infinite := np.flatnonzero(np.abs(values) > np.finfo(np.float32).max)):
+            raise self.error(infinite[0], f"found {self.cells[infinite[0]]!r}", "Expected a finite number, below 3e38, or an empty cell.")
         return values, wrong
 
     def error(self, row: int, found: str, expected: str) -> DataError:
@@ -123,7 +124,9 @@ def _target(column: _Column, task: str) -> tuple[np.ndarray, tuple[str, ...]]:
         if numbers.min() == numbers.max():
             raise DataError(f"{column.path}, column {column.name!r}: every row has the same value", "There is nothing to predict.")
         return numbers, ()
-    labels = column.cells if wrong else [f"{number:g}" for number in numbers]
+    if whole and np.abs(numbers).max() > 2**53:
+        raise DataError(f"{column.path}, column {column.name!r}: its whole numbers are too large to be told apart", "Write them as text.")
+    labels = column.cells if wrong else [str(int(number)) if number == int(number) else repr(float(number)) for number in numbers]
     classes = sorted(set(labels), key=None if wrong else float)
     if not 2 <= len(classes) <= present / 2:
         raise DataError(f"{column.path}, column {column.name!r}: found {len(classes)} classes in {present} rows",
@@ -137,10 +140,10 @@ def _delimited(path: Path) -> list[_Column]:
         raise DataError(f"{path} ends in {path.suffix or 'no extension'!r}", "Expected .csv, .tsv or .parquet.")
     try:
         with open(path, encoding="utf-8-sig", newline="") as stream:
-            first = stream.readline()
-            semicolons = ";" in first and "," not in first
+            unquoted = re.sub(r'"[^"]*"', "", stream.readline())
             stream.seek(0)
-            reader = csv.reader(stream, delimiter=FORMS[path.suffix.lower()] or (";" if semicolons else ","), strict=True)
+            delimiter = FORMS[path.suffix.lower()] or next((one for one in ",;\t" if one in unquoted), ",")
+            reader = csv.reader(stream, delimiter=delimiter, strict=True)
             rows = [(reader.line_num, row) for row in reader if row]
     except UnicodeDecodeError as problem:
         raise DataError(f"{path} is not UTF-8 text (byte {problem.start:,})", "Save it as CSV with UTF-8 encoding.") from None
@@ -165,6 +168,10 @@ def _parquet(path: Path) -> list[_Column]:
     except (pyarrow.ArrowException, OSError) as problem:
         raise DataError(f"{path} is not a Parquet file that can be read: {str(problem).splitlines()[0]}", "Save it anew.") from None
     names = _checked_names(path, table.column_names)
+    for name, kind in zip(names, table.schema.types, strict=True):
+        if pyarrow.types.is_nested(kind) or pyarrow.types.is_temporal(kind) or pyarrow.types.is_binary(kind):
+            raise DataError(f"{path}, column {name!r}: found values of type {kind}",
+                            f"Expected numbers or texts; turn them into numbers, or leave the column out: --drop {name!r}.")
     where = [f"row {i}" for i in range(1, table.num_rows + 1)]
     return [_Column(path, name, [_parquet_cell(value) for value in column.to_pylist()], where)
             for name, column in zip(names, table.columns, strict=True)]

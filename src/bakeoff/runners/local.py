@@ -56,7 +56,7 @@ class LocalRunner:
         try:
             while True:
                 while len(busy) < self.jobs and (trial := next(todo, None)) is not None:
-                    busy.append(self._free_worker().start(trial, self.seconds or SECONDS[trial.budget]))
+                    busy.append(self._started(trial))
                 if not busy:
                     return
                 patience = min(worker.deadline for worker in busy) - time.monotonic()
@@ -73,11 +73,16 @@ class LocalRunner:
             for worker in busy:
                 worker.kill()
 
-    def _free_worker(self) -> _Worker:
+    def _started(self, trial: Trial) -> _Worker:
+        """A worker with this trial: an idle one that still lives, else a new one."""
+        seconds = self.seconds or SECONDS[trial.budget]
         while self._idle:
-            if (worker := self._idle.pop()).process.is_alive():
-                return worker
-        return _Worker(self.memory)
+            worker = self._idle.pop()
+            try:
+                return worker.start(trial, seconds)
+            except OSError:  # it died while it was idle
+                worker.kill()
+        return _Worker(self.memory).start(trial, seconds)
 
 
 class _Worker:
@@ -129,6 +134,8 @@ class _Worker:
 
 def confine(memory: int) -> None:
     """Bound what this process may allocate, and let it die without a core file."""
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    memory = memory if most == resource.RLIM_INFINITY else min(memory, most)
     resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 

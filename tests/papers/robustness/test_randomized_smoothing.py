@@ -163,5 +163,13 @@ def test_numbers_out_of_range_are_refused(wrong):
     certifier = Smoothed(Score(lambda rows: rows[:, 0]))
     with pytest.raises(ValueError, match="expected"):
         certifier.certify(torch.zeros(1, 1, 1, 1), **wrong)
-    with pytest.raises(ValueError, match="expected x of floats"):
+    with pytest.raises(ValueError, match="expected x as a tensor of floats"):
         certifier.predict(torch.zeros(1, 2, 2))
+
+
+def test_what_is_not_a_number_is_never_certified():
+    network = Score(lambda rows: rows[:, 0])
+    with pytest.raises(ValueError, match="finite pixels"):
+        Smoothed(network).certify(torch.full((2, 1, 1, 1), torch.nan), n=10)
+    with pytest.raises(ValueError, match="training diverged"):
+        Smoothed(Score(lambda rows: rows[:, 0] / 0 * 0)).certify(torch.zeros(2, 1, 1, 1), n=10)

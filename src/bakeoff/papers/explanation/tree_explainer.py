@@ -69,7 +69,9 @@ class TreeExplainer:
         ValueError: at first use, if the model is of another sort or the rows are not (N, M).
 
     Example:
+        >>> import numpy as np
         >>> from sklearn.tree import DecisionTreeRegressor
+        >>> from bakeoff.papers.explanation.tree_explainer import TreeExplainer
         >>> x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
         >>> explainer = TreeExplainer(DecisionTreeRegressor().fit(x, 80 * x.all(1)))
         >>> explainer.explain(x)[3, :, 0].round(6).tolist(), explainer.expected.tolist()

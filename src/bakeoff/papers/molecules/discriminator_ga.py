@@ -98,14 +98,14 @@ class DiscriminatorGA:
         patience: generations with the same best objective that make a standstill.
         strong: beta in a standstill.
         hidden: widths of the discriminator's hidden layers.
-        learning_rate: Adam's, for the discriminator.
-        weight_decay: Adam's, for the discriminator.
+        learning_rate, weight_decay: Adam's, for the discriminator.
         steps: the discriminator's training steps in a generation.
         seed: decides everything drawn.
 
     Example:
         >>> def carbons(smiles):
         ...     return [one.count("C") for one in smiles]
+        >>> from bakeoff.papers.molecules.discriminator_ga import DiscriminatorGA
         >>> search = DiscriminatorGA(carbons, ["CCO", "CCN"], population=10, max_length=30)
         >>> found = search.run(calls=30)
         >>> found.objective_calls, len(found.best) <= 30, found.scored[found.best] > 1

@@ -72,6 +72,8 @@ class LotteryTicket:
         seed: decides the start, the fresh draw, and the order of rows; training number i, from 0, takes the order of `seed + i`.
 
     Example:
+        >>> import torch
+        >>> from bakeoff.papers.sparsity.lottery_ticket import LotteryTicket
         >>> x = torch.randn(600, 20, generator=torch.Generator().manual_seed(0))
         >>> y = (x[:, 0] > x[:, 1]).long()
         >>> found = LotteryTicket(rounds=5).fit(x, y, steps=300)
@@ -186,6 +188,8 @@ def prune_by_magnitude(weight: Tensor, rate: float, mask: Tensor | None = None) 
         The new mask, (as weight) bool.
 
     Example:
+        >>> import torch
+        >>> from bakeoff.papers.sparsity.lottery_ticket import prune_by_magnitude
         >>> w = torch.tensor([0.3, -0.1, 0.0, -2.0])
         >>> prune_by_magnitude(w, 0.5, torch.tensor([True, True, False, True])).tolist()  # 1.5 of 3 rounds to 2
         [False, False, False, True]
@@ -210,6 +214,8 @@ def lenet_300_100(inputs: int, classes: int) -> nn.Sequential:
         A network (B, ...) -> (B, K) logits, drawn by torch's own generator: build it inside `seeded(seed)`.
 
     Example:
+        >>> import torch
+        >>> from bakeoff.papers.sparsity.lottery_ticket import lenet_300_100
         >>> lenet_300_100(784, 10)(torch.zeros(2, 1, 28, 28)).tolist() == torch.zeros(2, 10).tolist()
         True
     """
