@@ -246,3 +246,8 @@ def test_the_packaged_digits_are_known():
     record = images.digits()
     assert np.bincount(record.labels).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
     assert record.pixels[0, 0, 0].tolist() == [0, 0, 5 / 16, 13 / 16, 9 / 16, 1 / 16, 0, 0]
+
+
+def test_pictures_of_one_colour_only_are_refused(folder):
+    dark = Image.fromarray(RNG.integers(0, 200, (6, 8)).astype(np.uint16))  # of 65,535: nothing is left of them in eight bits
+    refused("one and the same colour", images.load, folder(a__1_png=dark, b__2_png=dark))

@@ -110,6 +110,7 @@ def test_a_minari_set_gives_the_same_batch_and_names_its_environment(tmp_path, m
     ({name: array[:0] for name, array in arrays().items()}, "there are no transitions"),
     ({"environment": np.array("NoSuchTask-v0")}, "no environment 'NoSuchTask-v0'"),
     ({"environment": np.array("InvertedPendulum-v5")}, "observations of size .2,. and actions of size .1,."),
+    ({"terminated": np.array([0, 0, 0.5, 0, 1])}, "terminated holds numbers other than 0 and 1"),
     ({"extra": np.array([None])}, "cannot be read as a NumPy archive"),
 ])
 def test_a_wrong_archive_is_told(tmp_path, changed, told):

@@ -114,6 +114,9 @@ def _folder(path: Path, side: int | None) -> Images:
                             f"Expected {', '.join(PICTURES)} in it, " + ("or that folder as the path." if inner else "or no such folder."))
         files += [(file, label) for file in found]
     arrays = _read_all([file for file, _ in files], side)
+    if len({(array.min(), array.max()) for array in arrays}) == 1 and arrays[0].min() == arrays[0].max():
+        raise DataError(f"every picture under {path} is of one and the same colour",
+                        "Where pixels have 16 bits and small values, stretch them to the full range first.")
     if all(array.ndim == 2 for array in arrays):
         pixels = np.stack(arrays)[:, None]
     else:

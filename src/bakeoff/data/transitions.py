@@ -104,6 +104,8 @@ def _batch(path: Path, found: Mapping[str, np.ndarray], environment: str) -> Tra
     if np.issubdtype(action.dtype, np.integer) or action.dtype == bool:
         raise DataError(f"{path}: action holds whole numbers ({action.dtype}): discrete actions",
                         "These methods are for continuous actions: floats of shape (N, A).")
+    if not np.isin(columns["terminated"], (0, 1)).all():
+        raise DataError(f"{path}: terminated holds numbers other than 0 and 1", "Give true or false for every step.")
     columns["action"] = action = action.reshape(len(action), -1)
     ended = _ended(path, found, columns)
     if ended.all() and not columns["terminated"].all():

@@ -156,10 +156,13 @@ def area_name(area: str) -> str:
 
 def _in_order(slug: str, entry: Entry | None, runs: list[dict]) -> list[Result]:
     """The runs, each once: on the claim's own data first, then the larger budget, then the later; never by their outcome."""
-    read = [Result.read(slug, run) for run in runs]
-    latest = list({(one.budget, one.data, one.seed): one for one in read}.values())
-    latest.sort(key=lambda one: read.index(one), reverse=True)
-    return sorted(latest, key=lambda one: (entry is not None and one.data != entry.claim.data, -_size(one.budget)))
+    latest: dict[tuple, Result] = {}
+    for run in runs:
+        one = Result.read(slug, run)
+        key = (one.budget, str(run.get("data_hash", one.data)), one.seed)
+        latest.pop(key, None)
+        latest[key] = one  # the later ones last
+    return sorted(reversed(latest.values()), key=lambda one: (entry is not None and one.data != entry.claim.data, -_size(one.budget)))
 
 
 def _size(budget: str) -> int:
