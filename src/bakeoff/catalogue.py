@@ -138,6 +138,7 @@ def code_hash(slug: str) -> str:
     return hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
 
 
+@lru_cache(maxsize=1024)
 def _without_words(source: str) -> str:
     """A module's text without docstrings and without PAPER, which no trial depends on."""
     lines = source.splitlines()
@@ -157,22 +158,28 @@ def _blank(lines: list[str], node: ast.stmt) -> None:
 def imported_files(path: Path) -> set[Path]:
     """The files of bakeoff's own modules that the text of `path` imports."""
     package = ("bakeoff", *path.relative_to(ROOT).parent.parts) if path.is_relative_to(ROOT) else ()
-    names: set[tuple[str, ...]] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {tuple(one.name.split(".")) for one in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            base = package[:len(package) - node.level + 1] if node.level else ()
-            module = (*base, *(node.module.split(".") if node.module else ()))
-            names |= {module} | {(*module, one.name) for one in node.names}
     found = set()
-    for name in names:
+    for name in _imported_names(path.read_text(encoding="utf-8"), package):
         if name[:1] == ("bakeoff",):
             for candidate in (ROOT.joinpath(*name[1:]).with_suffix(".py") if len(name) > 1 else None,
                               ROOT.joinpath(*name[1:], "__init__.py")):
                 if candidate and candidate.is_file():
                     found.add(candidate)
     return found
+
+
+@lru_cache(maxsize=1024)
+def _imported_names(source: str, package: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
+    """Every dotted name that a text in `package` imports; parsed once a text, since a run asks again for each of its trials."""
+    names: set[tuple[str, ...]] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {tuple(one.name.split(".")) for one in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[:len(package) - node.level + 1] if node.level else ()
+            module = (*base, *(node.module.split(".") if node.module else ()))
+            names |= {module} | {(*module, one.name) for one in node.names}
+    return frozenset(names)
 
 
 def evidence(*, whole: bool = False) -> list[dict]:
