@@ -39,13 +39,6 @@ def test_an_unknown_name_brings_near_ones():
         catalogue.entry("sirne")
 
 
-def test_search_puts_a_name_in_the_title_before_a_word_in_a_card():
-    assert catalogue.search("siren")[0].slug == "siren"
-    assert catalogue.search("lottery ticket pruning")[0].slug == "lottery_ticket"
-    assert catalogue.search("zzz no such thing") == []
-    assert len(catalogue.search("")) == len(catalogue.entries())
-
-
 def test_the_code_hash_changes_with_a_module_that_the_paper_imports_and_with_no_other(tmp_path, monkeypatch):
     package = tmp_path / "bakeoff"
     for name, text in {"__init__.py": "", "claim.py": "", "parts/__init__.py": "", "parts/mlp.py": "x = 1\n", "parts/other.py": "",

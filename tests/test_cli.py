@@ -50,8 +50,8 @@ def test_a_run_prints_one_result_a_claim_with_the_promised_names(own_paper, caps
 def test_list_as_json_and_csv_say_the_same(capsys):
     listed = json.loads(run(capsys, "list", "--json")[1])
     table = list(csv.DictReader(io.StringIO(run(capsys, "list", "--csv")[1])))
-    assert [row["slug"] for row in table] == [row["slug"] for row in listed] == [one.slug for one in catalogue.search("")]
-    assert set(listed[0]) == {"slug", "area", "title", "year", "arxiv", "decision"}
+    assert [row["slug"] for row in table] == [row["slug"] for row in listed] == list(catalogue.entries())
+    assert set(listed[0]) == {"slug", "status", "area", "title", "year", "arxiv", "decision"}
     assert next(row for row in listed if row["slug"] == "bcq")["arxiv"] == "1812.02900"
 
 
@@ -59,6 +59,13 @@ def test_an_error_is_two_lines_and_exit_code_1(capsys):
     code, out, err = run(capsys, "run", "sirne")
     assert (code, out, len(err.splitlines())) == (1, "", 2)
     assert "Did you mean siren" in err
+
+
+@pytest.mark.parametrize("verb", ["run", "show"])
+def test_a_paper_that_is_only_wanted_is_told_from_one_that_is_not_known(verb, capsys):
+    from bakeoff import profiles
+    slug, one = next((slug, one) for slug, one in profiles.profiles().items() if not one.written)
+    assert run(capsys, verb, slug) == (1, "", f"bakeoff: {slug} is not in the library yet: {one.title}\n{one.says}\n")
 
 
 @pytest.mark.parametrize("words", [["run", "siren", "--budget", "huge"], ["run", "siren", "--pairs", "0"], ["bake"], [],
@@ -96,6 +103,75 @@ def test_a_digest_is_read_shown_and_its_claims_can_be_run(capsys):
     assert {paper["slug"] for paper in found["papers"]} >= {"siren", "tree_explainer", "randomized_smoothing", None}
 
 
+SUMMARIES = """[link]
+Fujimoto et al. show that offpolicy learners fail on a fixed batch, and constrain the actions to those likely in it (BCQ).
+[link]
+This paper is about the breeding of roses in cold climates.
+[link]
+Sines as activations: an implicit representation of a picture whose derivatives are as good as its values, with careful initial weights.
+"""
+
+
+@pytest.fixture
+def summaries(tmp_path):
+    file = tmp_path / "summaries.txt"
+    file.write_text(SUMMARIES, encoding="utf-8")
+    return str(file)
+
+
+def test_a_link_shows_how_sure_it_is_and_the_words_that_made_it(capsys, summaries):
+    papers = json.loads(run(capsys, "read", summaries, "--json")[1])["papers"]
+    assert [(one["slug"], one["status"]) for one in papers] == [("bcq", "library"), (None, None), ("siren", "library")]
+    assert all(0.5 <= one["confidence"] <= 1 and one["doubtful"] == (one["confidence"] < 0.8) for one in papers if one["slug"])
+    assert {"by Fujimoto", "offpolicy"} <= set(papers[0]["because"])
+    shown = run(capsys, "read", summaries)[1]
+    assert "3 papers, 2 of them in the library, 0 wanted" in shown
+    assert "offpolicy" in next(line for line in shown.splitlines() if " bcq " in line)
+    table = list(csv.DictReader(io.StringIO(run(capsys, "read", summaries, "--csv")[1])))
+    assert [row["slug"] for row in table] == ["bcq", "", "siren"]
+
+
+def test_a_doubtful_link_is_marked_and_can_be_settled_for_good(capsys, summaries, monkeypatch):
+    from bakeoff import recognise
+    monkeypatch.setattr(recognise, "SURE", 0.9999)
+    shown = run(capsys, "read", summaries)[1]
+    assert next(line for line in shown.splitlines() if " bcq " in line).startswith("?")
+    assert "bakeoff link FILE ENTRY SLUG" in shown
+    said = f"{summaries}, entry 1: bcq (was bcq): {SUMMARIES.splitlines()[1][:100]}\n"
+    assert run(capsys, "link", summaries, "1", "bcq")[:2] == (0, said)
+    assert run(capsys, "link", summaries, "2", "bear", "--json")[0] == 0
+    assert run(capsys, "link", summaries, "3", "none")[0] == 0
+    papers = json.loads(run(capsys, "read", summaries, "--json")[1])["papers"]
+    assert [(one["slug"], one["status"], one["settled"], one["doubtful"]) for one in papers] == [
+        ("bcq", "library", True, False), ("bear", "wanted", True, False), (None, None, True, False)]
+    assert run(capsys, "link", summaries, "3", "auto")[0] == 0
+    assert json.loads(run(capsys, "read", summaries, "--json")[1])["papers"][2]["slug"] == "siren"
+
+
+@pytest.mark.parametrize(("words", "told"), [(["4", "bcq"], "has no entry 4"), (["1", "bqc"], "no paper is called 'bqc'")])
+def test_a_link_that_cannot_be_made_changes_nothing(words, told, capsys, summaries):
+    code, out, err = run(capsys, "link", summaries, *words)
+    assert (code, out, told in err, len(err.splitlines())) == (1, "", True, 2)
+    assert not any(one["settled"] for one in json.loads(run(capsys, "read", summaries, "--json")[1])["papers"])
+
+
+def test_the_papers_of_a_digest_are_run_with_the_soonest_verdict_first(capsys, tmp_path, monkeypatch):
+    from bakeoff import contest
+    papers = [catalogue.entry(slug).paper for slug in ("siren", "bcq", "tree_explainer")]
+    file = tmp_path / "digest.md"
+    file.write_text("".join(f"# {at}. {one.title}\n\nAnn\n\n- links: [abs](https://arxiv.org/abs/{one.arxiv})\n\nText.\n\n"
+                            for at, one in enumerate(papers, 1)))
+    ran = []
+    monkeypatch.setattr(contest, "run", lambda one, *_, **__: ran.append(one.slug) or {"trials": []})
+    monkeypatch.setattr(contest, "summary", lambda one: {})
+    monkeypatch.setattr(contest, "sentence", lambda one: "")
+    code, _, err = run(capsys, "run", "--digest", str(file))
+    seconds = {one["slug"]: one["seconds"] for one in catalogue.evidence()}
+    assert code == 0
+    assert ran == sorted(ran, key=seconds.get) == ["tree_explainer", "bcq", "siren"]
+    assert [line.split(":")[0] for line in err.splitlines() if "likely" in line] == ran
+
+
 def test_nothing_is_stored_from_a_digest_that_cannot_be_read(capsys, tmp_path, home):
     bad = tmp_path / "bad.md"
     bad.write_bytes(b"\0\1\2binary")
@@ -128,5 +204,6 @@ def test_a_listing_shows_what_was_found_on_the_claims_own_data_with_the_largest_
     for words in (["--data", "wine"], []):
         assert run(capsys, "run", "tree_explainer", "--budget", "smoke", "--pairs", "1", *words)[0] == 0
         assert json.loads(run(capsys, "list", "tree_explainer", "--json")[1])[0]["decision"] == "fails"
+        assert {row["slug"]: row["decision"] for row in json.loads(run(capsys, "list", "--json")[1])}["tree_explainer"] == "fails"
     monkeypatch.setattr(catalogue, "evidence", lambda whole=False: [])
     assert json.loads(run(capsys, "list", "tree_explainer", "--json")[1])[0]["decision"] == "undecided"

@@ -1,110 +1,156 @@
-"""A mention is of a library paper if it is about it, not if it cites it."""
+"""A mention finds its paper by its arXiv id, its title or what it says, and no other paper does."""
 
-from types import SimpleNamespace
+import json
+import math
+from collections import Counter
+from pathlib import Path
 
 import pytest
 
-from bakeoff import catalogue, recognise
-from bakeoff.claim import Paper
-from bakeoff.digests import Digest, Mention
+from bakeoff import catalogue, profiles, recognise
+from bakeoff.digests import Mention
+from bakeoff.digests.terms import terms
+from bakeoff.profiles import Profile
+
+SETS = Path(__file__).parent.parent / "benchmarks" / "recognise"
 
 
-def paper(title, first, arxiv, *also):
-    return Paper(title=title, authors=(first, "Other"), year=2020, venue="V", arxiv=arxiv, also=also)
+def link(**known):
+    return recognise.link(Mention(entry=1, **known))
 
 
-LIBRARY = {
-    "kelp": paper("Stable Learning without Exploring", "Ann Fuji", "2001.00001", "KELP", "kept-action deep Q-learning"),
-    "calming": paper("Proofs by Calming", "Cole", "2001.00002", "randomised calming"),
-    "forest_view": paper("Explaining Woods: From Trees to Forests", "Lund", "2001.00003", "ForestView", "Seeing the wood for the trees"),
-    "waves": paper("Pictures in Waves", "Sitz", "2001.00004", "WAVE", "wave networks"),
-    "critic_search": paper("Search with a Critic", "Nig", None, "evolution ... molecules ... critic"),
-}
-
-
-@pytest.fixture(autouse=True)
-def library(monkeypatch):
-    monkeypatch.setattr(catalogue, "entries", lambda: {slug: SimpleNamespace(slug=slug, paper=one) for slug, one in LIBRARY.items()})
-
-
-def slug(**known):
-    return recognise.recognise(Mention(entry=1, **known))
+def described(name):
+    return [json.loads(line) for line in (SETS / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 def test_an_arxiv_id_identifies_a_paper_whatever_its_title():
-    assert slug(arxiv="2001.00003", title="Seen from Above") == "forest_view"
+    assert link(arxiv="1812.02900", title="Seen from Above") == recognise.Link("bcq", 1.0, ("arXiv 1812.02900",))
 
 
-@pytest.mark.parametrize("title", ["Stable Learning without Exploring", "STABLE LEARNING  without-exploring",
-                                   "Stable  learning: without exploring."])
+@pytest.mark.parametrize("title", ["Off-Policy Deep Reinforcement Learning without Exploration",
+                                   "OFF POLICY DEEP REINFORCEMENT LEARNING WITHOUT EXPLORATION.",
+                                   "Offpolicy  Deep Reinforcement Learning without Exploration"])
 def test_a_title_identifies_a_paper_by_its_letters(title):
-    assert slug(title=title) == "kelp"
+    assert link(title=title) == recognise.Link("bcq", 1.0, ("title",))
 
 
-def test_a_later_title_among_the_also_phrases_identifies_a_paper():
-    assert slug(title="Seeing the Wood for the Trees") == "forest_view"
+def test_a_slip_in_a_title_is_forgiven_and_lowers_the_confidence_by_its_share():
+    found = link(title="Off-Policy Deep Reinforcment Learning without Exploration")
+    assert (found.slug, found.doubtful) == ("bcq", False)
+    assert found.confidence == pytest.approx(2 * 51 / (52 + 51))  # twice the letters in common of the letters in both
 
 
-def test_a_title_with_another_arxiv_id_is_another_paper():
-    assert slug(title="Proofs by Calming", arxiv="2009.00009") is None
+def test_a_title_that_differs_by_a_digit_is_another():
+    assert link(title="Generating Diverse High-Fidelity Images with VQ-VAE-2").slug == "vq_vae_2"
+    assert link(title="Generating Diverse High-Fidelity Images with VQ-VAE-3").slug is None
 
 
-def test_a_name_inside_another_title_or_its_abstract_is_no_link():
-    assert slug(title="Boosting Randomised Calming with Fewer Samples", text="We propose KELP, a method.") is None
-    assert slug(title="KELP: Kernels for Plants") is None
+def test_a_later_title_of_the_same_paper_identifies_it():
+    assert link(title="Explainable AI for Trees: From Local Explanations to Global Understanding").slug == "tree_explainer"
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    ("Cole et al. study the bounds of randomised calming, where a vote is taken.", "calming"),
-    ("Fuji and Other discover that keptaction deep Qlearning does not diverge.", "kelp"),
-    ("Algorithms fail here. The proposed algorithm KeptAction deep Qlearning (KELP) aims to stay close.", "kelp"),
-    ("It is hard. The proposed KELP algorithm is the only one to succeed.", "kelp"),
-    ("Trees are opaque. The proposed explanation model titled ForestView exposes methods.", "forest_view"),
-    ("Trees are opaque. We introduce a new method, ForestView, for them.", "forest_view"),
-    ("Given this setting, the central technique proposed by WAVEs is to use sines.", "waves"),
-    ("We propose networks with periodic activations, dubbed wave networks, and fit pictures.", "waves"),
-    ("I found this hard. Evolution gets stuck when all molecules are alike, so a critic is trained beside it.", "critic_search")])
-def test_a_text_about_the_paper_is_linked(text, expected):
-    assert slug(text=text) == expected
-
-
-@pytest.mark.parametrize("text", [
-    "Wu et al. propose a framework. Instances of it include KELP, KLControl and others.",
-    "Salman et al. combine randomised calming with training. They propose randomised calming against attacks.",
-    "Whereas most earlier methods (like KELP) constrain the policy, this one does not.",
-    "The authors compare all of them with a newly introduced version of KELP (kept action deep Q learning) for games.",
-    "This summary builds on my summary of WAVEs. The idea of WAVEs is to use sines. We propose rays instead.",
-    "We compare with the recently proposed KELP on ten tasks.",
-    "We propose to combine KELP and planning.",
-    "We propose to extend the method KELP to games.",
-    "The authors introduce a new version of keeping actions (KELP) for games.",
-    "The authors propose discrete KELP for games.",
-    "The authors propose using a wave network to learn molecules.",
-    "Since it was introduced, KELP has won.",
-    "We use the generator proposed by KELP.",
-    "The lobster eats kelp; we propose kelp.",
-    "Molecules are made by a critic.",
-    "In an effect reminiscent of randomised calming, noise helps.", "", "short"])
-def test_a_text_that_merely_cites_the_paper_is_not(text):
-    assert slug(text=text) is None
+def test_the_right_title_with_a_foreign_arxiv_id_is_doubtful():
+    found = link(title="Off-Policy Deep Reinforcement Learning without Exploration", arxiv="2609.00009")
+    assert (found.slug, found.doubtful) == ("bcq", True)
 
 
 def test_a_mention_of_nothing_is_of_no_paper():
-    assert slug() is None
+    assert link() == link(title="A Title that Nobody Has Given to a Paper Yet") == recognise.NOTHING
 
 
-def test_json_says_null_for_what_is_not_given():
-    read = [Digest("a.md", "hot_papers", (
-        Mention(entry=1, title="Pictures in Waves", authors=("S. Sitz",), arxiv="2001.00004", links=("https://a.org",),
-                categories=("cs.LG",), popularity={"retweets": 1, "favourites": 2}, text="Text."),), ("a note",)),
-        Digest("b.txt", "abstracts", (Mention(entry=1, text="Nothing known."),
-                                      Mention(entry=2, title="pictures in waves")))]
-    assert recognise.as_json(read) == {
-        "files": [{"file": "a.md", "form": "hot_papers", "mentions": 1, "notes": ["a note"]},
-                  {"file": "b.txt", "form": "abstracts", "mentions": 2, "notes": []}],
-        "papers": [
-            {"title": "Pictures in Waves", "authors": ["S. Sitz"], "arxiv": "2001.00004", "slug": "waves", "text": "Text.",
-             "links": ["https://a.org"], "categories": ["cs.LG"], "popularity": {"retweets": 1, "favourites": 2},
-             "mentions": [{"file": "a.md", "entry": 1}, {"file": "b.txt", "entry": 2}]},
-            {"title": None, "authors": None, "arxiv": None, "slug": None, "text": "Nothing known.", "links": None, "categories": None,
-             "popularity": None, "mentions": [{"file": "b.txt", "entry": 1}]}]}
+@pytest.fixture
+def three(monkeypatch):
+    """A library of two papers, and a third paper that is taken for the first."""
+    ours = {
+        "kelp": Profile(slug="kelp", title="Stable Learning Offshore", authors=("Fuji", "Other"), names=("KELP",),
+                        words="forests of seaweed; anchored policy; tide table; harvest without diving", area="sea"),
+        "calming": Profile(slug="calming", title="Proofs by Calming", authors=("Cole",), words="noise; vote; certified radius", area="sea")}
+    monkeypatch.setattr(profiles, "profiles", lambda: ours)
+    monkeypatch.setattr(profiles, "near", lambda: {"kelp": (Profile(title="Reefs", authors=("Ray",), words="coral; fish; tide table"),)})
+    for cached in (recognise._identities, recognise._likeness):
+        cached.cache_clear()
+    yield [*ours.values(), *profiles.near()["kelp"]]
+    for cached in (recognise._identities, recognise._likeness):
+        cached.cache_clear()
+
+
+def cosine(text, one, every):
+    """The cosine of TF-IDF weights, (1 + log n) (1 + log((1 + N) / (1 + df))), written out."""
+    def pairs_too(text):
+        found = terms(text)
+        return Counter(found + [f"{found[at]} {found[at + 1]}" for at in range(len(found) - 1)])
+
+    told = [pairs_too(recognise._told(profile)) for profile in every]
+
+    def weights(counts):
+        return {term: (1 + math.log(count)) * (1 + math.log((1 + len(told)) / (1 + sum(term in other for other in told))))
+                for term, count in counts.items() if any(term in other for other in told)}
+
+    a, b = weights(pairs_too(text)), weights(told[every.index(one)])
+    dot = sum(weight * b.get(term, 0) for term, weight in a.items())
+    return dot / math.sqrt(sum(w * w for w in a.values()) * sum(w * w for w in b.values()))
+
+
+@pytest.mark.parametrize(("opening", "authors"), [
+    ("", 0), ("Fuji et al. study ", 1), ("Ray and Cod study ", -1), ("Ray, Cod, and Eel study ", -1)])
+def test_the_confidence_is_the_formula_of_the_two_cosines_and_the_authors(three, opening, authors):
+    text = f"{opening}how a policy can find coral and seaweed by the tide table, where no fish would look for it"
+    ours, other = cosine(text, three[0], three), cosine(text, three[2], three)
+    b0, b1, b2, b3 = recognise.WEIGHTS
+    found = link(text=text)
+    assert ours > 0 < other
+    assert 1e-7 < found.confidence < 1 - 1e-7
+    assert math.log(found.confidence / (1 - found.confidence)) == pytest.approx(b0 + b1 * ours + b2 * (ours - other) + b3 * authors)
+
+
+def test_the_words_that_made_a_link_are_the_texts_own(three):
+    found = link(text="Fuji et al. have an anchored policy harvest forests of sea-weed, and the KELP grows")
+    assert found.slug == "kelp"
+    assert found.because[0] == "by Fuji"
+    assert set(" ".join(found.because[1:]).split()) <= {"anchored", "policy", "harvest", "forests", "sea-weed", "kelp"}
+    assert "anchored policy" in found.because
+
+
+def test_a_paper_that_came_close_is_named_but_not_linked(three):
+    found = link(text="A policy for the seaweed, the table and the coral")
+    assert found.slug is None
+    assert found.nearest == "kelp"
+    assert 0.1 <= found.confidence < 0.5
+
+
+def test_a_mention_with_another_title_or_arxiv_id_needs_more(three):
+    text = "An anchored policy harvests forests of seaweed without diving, by the tide table"
+    assert link(text=text).confidence > link(text=text, title="Gardens").confidence > 0
+    monkey = Profile(slug="kelp", title="T", words=three[0].words, arxiv="2001.00001")
+    assert recognise._another(Mention(entry=1, arxiv="2001.00002", text=text), monkey)
+
+
+def test_many_at_once_and_one_by_one_give_the_same():
+    mentions = [Mention(entry=1, text=one["text"]) for one in described("described")[:20]]
+    mentions += [Mention(entry=1, title="NeRF"), Mention(entry=1)]
+    assert recognise.links(mentions) == [recognise.link(mention) for mention in mentions]
+
+
+def test_of_descriptions_in_other_words_at_least_95_percent_find_their_paper_and_of_other_papers_at_most_1_percent_find_one():
+    ours, others = described("described"), described("others")
+    found = recognise.links([Mention(entry=1, text=one["text"]) for one in ours])
+    assert sum(link.slug == one["slug"] for link, one in zip(found, ours, strict=True)) >= 0.95 * len(ours)
+    wrong = [link.slug for link in recognise.links([Mention(entry=1, title=one["title"], authors=tuple(one["authors"]), text=one["text"])
+                                                    for one in others]) if link.slug]
+    assert len(wrong) <= 0.01 * len(others)
+
+
+def test_a_library_paper_without_a_profile_is_described_by_its_card(monkeypatch):
+    monkeypatch.setattr(profiles, "_files", lambda: {})
+    profiles.profiles.cache_clear()
+    try:
+        assert "certif" in " ".join(terms(profiles.profiles()["randomized_smoothing"].words))
+        assert set(profiles.profiles()) == set(catalogue.entries())
+    finally:
+        profiles.profiles.cache_clear()
+
+
+def test_a_written_papers_own_header_counts_before_its_profile():
+    one = profiles.profiles()["tree_explainer"]
+    assert (one.title, one.written) == ("From local explanations to global understanding with explainable AI for trees", True)
+    assert sum(one.written for one in profiles.profiles().values()) < len(profiles.profiles()) == 184

@@ -142,3 +142,77 @@ def test_many_processes_may_be_the_first(tmp_path):
         one.stdin.write(b"go\n")
         one.stdin.close()
     assert [one.wait() for one in started] == [0] * 4
+
+
+def told(*titles):
+    return [{"entry": at, "title": title} for at, title in enumerate(titles, 1)]
+
+
+def by_title(mentions):
+    """As `digests.place`, but by the title alone."""
+    def choose(known):
+        numbers = {one["title"]: number for number, ones in known.items() for one in ones}
+        new = {}
+        return [numbers.get(one["title"]) or new.setdefault(one["title"], -1 - len(new)) for one in mentions]
+    return choose
+
+
+def place(store, sha256, *titles):
+    store.keep_digest(sha256, f"{sha256}.md", "hot_papers", told(*titles))
+    store.place(sha256, [({f"title:{title}"}, {f"run:{sha256}"}) for title in titles], by_title(told(*titles)))
+
+
+def test_a_paper_of_a_second_digest_is_the_one_known_and_the_others_are_new(store):
+    place(store, "a", "Kelp", "Calm", "Kelp")
+    place(store, "b", "Waves", "Calm")
+    found = {tuple((one["sha256"], one["entry"]) for one in ones) for ones in store.papers().values()}
+    assert found == {(("a", 1), ("a", 3)), (("a", 2), ("b", 2)), (("b", 1),)}
+    assert {ones[0]["title"] for ones in store.papers(of=["b"]).values()} == {"Waves", "Calm"}
+
+
+def test_a_digest_is_placed_once_and_known_as_unplaced_until_then(store):
+    store.keep_digest("a", "a.md", "hot_papers", told("Kelp"))
+    assert [one["sha256"] for one in store.unplaced()] == ["a"]
+    place(store, "a", "Kelp")
+    place(store, "a", "Kelp")
+    assert store.unplaced() == []
+    assert [len(ones) for ones in store.papers().values()] == [1]
+
+
+def test_a_paper_is_a_candidate_by_one_mark_of_its_own_or_three_of_a_sample(store):
+    store.keep_digest("a", "a.md", "abstracts", told("Kelp"))
+    store.place("a", [({"title:Kelp"}, {"run:1", "run:2", "run:3", "run:4"})], lambda known: [-1])
+    seen = []
+    for at, both in enumerate([(set(), {"run:1", "run:2"}), (set(), {"run:1", "run:2", "run:4"}), ({"title:Kelp"}, set())]):
+        store.keep_digest(f"b{at}", "b.md", "abstracts", told("Other"))
+        store.place(f"b{at}", [both], lambda known: seen.append(len(known)) or [-1])
+    assert seen == [0, 1, 1]
+
+
+def test_two_that_place_the_same_paper_at_once_make_one(url):
+    with Store(url) as store:
+        store.stamp()
+
+    def one_of_six(at):
+        with Store(url) as own:
+            place(own, f"d{at}", "Kelp", f"Own {at}")
+
+    threads = [threading.Thread(target=one_of_six, args=(at,)) for at in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with Store(url) as store:
+        assert sorted(len(ones) for ones in store.papers().values()) == [1] * 6 + [6]
+
+
+def test_what_is_settled_is_remembered_settled_anew_and_forgotten(store):
+    place(store, "a", "Kelp", "Calm")
+    before = store.stamp()
+    store.settle(["title:Kelp", "arxiv:1"], "kelp")
+    assert store.settled() == {"arxiv:1": "kelp", "title:Kelp": "kelp"}
+    assert [ones[0]["title"] for ones in store.papers(since=before).values()] == ["Kelp"]
+    store.settle(["title:Kelp"], None)
+    assert list(store.settled().items())[-1] == ("title:Kelp", None)
+    store.unsettle(["title:Kelp", "arxiv:1"])
+    assert store.settled() == {}

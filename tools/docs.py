@@ -1,12 +1,11 @@
 """Write the generated parts: the README's table of verdicts, docs/papers.md and docs/command.md. `--check` only compares."""
 
 import argparse
-import csv
 import re
 import sys
 from pathlib import Path
 
-from bakeoff import catalogue, cli
+from bakeoff import catalogue, cli, profiles
 
 ROOT = Path(__file__).parent.parent
 
@@ -47,10 +46,8 @@ equal for both arms: {claim.equal}, {', '.join(f'{count:,} ({name})' for name, c
 ```text
 {one.card}
 ```""")
-    with (ROOT / "docs/wanted.tsv").open(encoding="utf-8", newline="") as rows:
-        missing = [row for row in csv.DictReader(rows, delimiter="\t", quoting=csv.QUOTE_NONE) if row["slug"] not in catalogue.entries()]
-    missing.sort(key=lambda row: (row["area"], row["slug"]))
-    listed = "\n".join(f"- `{row['slug']}` ({row['area']}): {row['title']}" for row in missing)
+    missing = [one for one in profiles.profiles().values() if not one.written]
+    listed = "\n".join(f"- `{one.slug}` ({one.area}): *{one.title}*. {one.says}" for one in missing)
     parts.append(f"## Still to come\n\n{len(missing)} papers are wanted and not here yet.\n\n{listed}")
     return "\n\n".join(parts) + "\n"
 

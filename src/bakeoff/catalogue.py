@@ -190,18 +190,3 @@ def evidence(*, whole: bool = False) -> list[dict]:
         return [json.loads(text) for text in texts]
     heads = (text.partition(',\n "trials": [')[0].removesuffix("\n}\n") + "}" for text in texts)  # trials come last, and are long
     return [json.loads(head) for head in heads]
-
-
-def search(query: str) -> list[Entry]:
-    """Papers whose header holds every word of the query, those with most of them in title and names first."""
-    words = re.findall(r"\w+", query.casefold())
-
-    def rank(one: Entry) -> tuple[int, int] | None:
-        front = " ".join((one.slug, one.area, one.paper.title, *one.paper.also, *one.paper.authors, str(one.paper.year))).casefold()
-        whole = f"{front} {one.card} {one.claim.says} {one.claim.data}".casefold()
-        if not all(word in whole for word in words):
-            return None
-        return sum(word in front for word in words), sum(whole.count(word) for word in words)
-
-    ranked = [(rank(one), one) for one in entries().values()]
-    return [one for key, one in sorted((pair for pair in ranked if pair[0] is not None), key=lambda pair: pair[0], reverse=True)]

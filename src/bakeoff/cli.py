@@ -9,12 +9,11 @@ import json
 import os
 import re
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 from . import __version__, catalogue
 from .claim import BUDGETS
-from .errors import BakeoffError, DataError
+from .errors import BakeoffError, DataError, UnknownPaper
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -23,7 +22,9 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return arguments.do(arguments) or 0
     except BakeoffError as problem:
-        print(f"bakeoff: {_clean(problem.message)}\n{_clean(problem.hint)}", file=sys.stderr)
+        told = _wanted(arguments) if isinstance(problem, UnknownPaper) else None
+        message, hint = told or (problem.message, problem.hint)
+        print(f"bakeoff: {_clean(message)}\n{_clean(hint)}", file=sys.stderr)
         return 1
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -65,8 +66,12 @@ def _parser() -> argparse.ArgumentParser:
 
     read = verb("read", _read, "read digests: which papers are in them, and which of those the library knows")
     read.add_argument("files", nargs="+", metavar="FILE")
-    listed = verb("list", _list, "list the library's papers, or search them")
-    listed.add_argument("query", nargs="*", metavar="QUERY")
+    link = verb("link", _link, "say for good which paper an entry of a digest is of")
+    link.add_argument("file", metavar="FILE")
+    link.add_argument("entry", metavar="ENTRY", type=_positive, help="the number of the entry in the digest, from 1")
+    link.add_argument("slug", metavar="SLUG", help="the paper; none: no paper of the library; auto: forget what was said")
+    listed = verb("list", _list, "list the library's papers, or search them and all that was read")
+    listed.add_argument("query", nargs="*", metavar="QUERY", help="words of the title, a method's name, the task, the area, an author")
     verb("show", _show, "show a paper's card, claim and results").add_argument("slug", metavar="SLUG")
     run = verb("run", _run, "put claims to the test until the evidence decides")
     run.add_argument("slugs", nargs="*", metavar="SLUG|AREA|FILE.py", help="papers, whole areas, or a paper file of your own")
@@ -89,6 +94,14 @@ def _parser() -> argparse.ArgumentParser:
     serve = verb("serve", _serve, "show the site at a local address", listing=False)
     serve.add_argument("--port", type=int, default=8000)
     return parser
+
+
+def _wanted(arguments) -> tuple[str, str] | None:
+    """What to say where a paper was named that is not in the library, but wanted."""
+    from . import profiles
+    named = (*getattr(arguments, "slugs", ()), getattr(arguments, "slug", ""))
+    one = next((one for slug in named if (one := profiles.profiles().get(slug)) and not one.written), None)
+    return (f"{one.slug} is not in the library yet: {one.title}", one.says) if one else None
 
 
 def _seed(text: str) -> int:
@@ -116,11 +129,17 @@ def _print(arguments, rows: list[dict], text) -> None:
         lines = io.StringIO()
         writer = csv.writer(lines, lineterminator="\n")
         writer.writerow(rows[0] if rows else [])
-        writer.writerows([json.dumps(cell) if isinstance(cell, (list, tuple, dict)) else cell for cell in row.values()] for row in rows)
+        writer.writerows([_cell(value) for value in row.values()] for row in rows)
         print(lines.getvalue(), end="")
     else:
         for row in rows:
             print(_clean(text(row)))
+
+
+def _cell(value):
+    """A value as a table program shall take it: never as a formula."""
+    text = json.dumps(value) if isinstance(value, (list, tuple, dict)) else value
+    return f"'{text}" if isinstance(text, str) and text[:1] in tuple("=+-@") else text
 
 
 def _tell(line: str) -> None:
@@ -128,31 +147,56 @@ def _tell(line: str) -> None:
 
 
 def _read(arguments) -> None:
-    import hashlib
-
-    from . import digests, recognise
+    from . import search, shelf
     from .store import Store
-    read = [digests.read(Path(file)) for file in dict.fromkeys(arguments.files)]
-    found = recognise.as_json(read)
+    read = shelf.read(arguments.files)
     with Store() as store:
-        for digest in read:
-            mentions = [asdict(mention) for mention in digest.mentions]
-            store.keep_digest(hashlib.sha256(Path(digest.file).read_bytes()).hexdigest(), digest.file, digest.form, mentions)
-    for digest in read:
+        papers = shelf.keep(store, read)
+    search.bring_up_to_date()
+    for digest in read.values():
         for note in digest.notes:
             _tell(f"{_clean(digest.file)}: {_clean(note)}")
+    files = [{"file": one.file, "form": one.form, "mentions": len(one.mentions), "notes": list(one.notes)}
+             for one in read.values()]
+    rows = [shelf.as_json(one) for one in papers]
     if arguments.json:
-        print(json.dumps(found, ensure_ascii=False, indent=1))
+        print(json.dumps({"files": files, "papers": rows}, ensure_ascii=False, indent=1))
     elif arguments.csv:
-        names = ("title", "authors", "arxiv", "slug", "mentions")
-        _print(arguments, [{name: paper[name] for name in names} for paper in found["papers"]], str)
+        names = ("title", "authors", "arxiv", "slug", "status", "confidence", "doubtful", "because", "mentions")
+        _print(arguments, [{name: row[name] for name in names} for row in rows], str)
     else:
-        for file in found["files"]:
+        for file in files:
             print(_clean(f"{file['file']}: {file['form']}, {file['mentions']} mentions"))
-        known = sum(paper["slug"] is not None for paper in found["papers"])
-        print(f"{len(found['papers'])} papers, {known} of them in the library")
-        for paper in sorted(found["papers"], key=lambda paper: paper["slug"] is None):
-            print(_clean(f"  {paper['slug'] or '-':22} {(paper['title'] or paper['text'] or '')[:100]}"))
+        known = {status: sum(row["status"] == status for row in rows) for status in ("library", "wanted")}
+        print(f"{len(rows)} papers, {known['library']} of them in the library, {known['wanted']} wanted")
+        order = ("library", "wanted", None)
+        for row in sorted(rows, key=lambda row: order.index(row["status"])):
+            print(_clean(_paper_line(row)))
+        if any(row["doubtful"] for row in rows):
+            print("? is doubtful; settle it: bakeoff link FILE ENTRY SLUG (or none)")
+
+
+def _paper_line(row: dict) -> str:
+    said = " settled" if row["settled"] else f"{row['confidence']:8.2f}" if row["slug"] else " " * 8
+    because = f"  [{', '.join(row['because'][:4])}]" if row["because"] and row["slug"] else ""
+    perhaps = f"  [perhaps {row['nearest']}, {row['confidence']:.2f}]" if row["nearest"] else ""
+    where = ", ".join(f"{Path(one['file']).name}/{one['entry']}" for one in row["mentions"][:3]) + ", ..." * (len(row["mentions"]) > 3)
+    mark = "?" if row["doubtful"] else " "
+    title = row["title"] or row["text"] or ""
+    return f"{mark} {row['slug'] or '-':22} {said}  {title[:80]}{'...' * (len(title) > 80)}  ({where}){because}{perhaps}"
+
+
+def _link(arguments) -> None:
+    from . import profiles, search, shelf
+    from .store import Store
+    slug = None if arguments.slug in ("none", "auto") else profiles.profile(arguments.slug).slug
+    with Store() as store:
+        mention, before = shelf.settle(store, arguments.file, arguments.entry, slug, forget=arguments.slug == "auto")
+    search.bring_up_to_date()
+    row = {"file": arguments.file, "entry": arguments.entry, "title": mention.title or (mention.text or "")[:100], "slug": arguments.slug,
+           "before": before.slug}
+    _print(arguments, [row],
+           lambda row: f"{row['file']}, entry {row['entry']}: {row['slug']} (was {row['before'] or 'none'}): {row['title']}")
 
 
 def _kept(*, whole: bool = False) -> list[dict]:
@@ -167,10 +211,19 @@ def _kept(*, whole: bool = False) -> list[dict]:
 def _list(arguments) -> None:
     from . import glance
     known = [*catalogue.evidence(), *glance.results()]
-    rows = [{"slug": one.slug, "area": one.area, "title": one.paper.title, "year": one.paper.year, "arxiv": one.paper.arxiv,
-             "decision": _decision(one, known)} for one in catalogue.search(" ".join(arguments.query))]
-    _print(arguments, rows,
-           lambda row: f"{row['slug']:22} {row['area']:14} {row['decision'] or 'not run':10} {row['title']} ({row['year']})")
+    if query := " ".join(arguments.query):
+        from . import search
+        rows = [{**row, "decision": _decision(catalogue.entry(row["slug"]), known) if row["status"] == "library" else None}
+                for row in search.find(query)]
+    else:
+        rows = [{"slug": one.slug, "status": "library", "area": one.area, "title": one.paper.title, "year": one.paper.year,
+                 "arxiv": one.paper.arxiv, "decision": _decision(one, known)} for one in catalogue.entries().values()]
+    _print(arguments, rows, _list_line)
+
+
+def _list_line(row: dict) -> str:
+    state = row["decision"] or {"library": "not run"}.get(row["status"], row["status"])
+    return f"{row['slug'] or '-':22} {row['area'] or '-':14} {state:10} {row['title']}" + (f" ({row['year']})" if row["year"] else "")
 
 
 def _decision(one: catalogue.Entry, results: list[dict]) -> str | None:
@@ -225,6 +278,11 @@ def _run(arguments) -> None:
     results = []
     try:
         with Store() as store:
+            if arguments.digest or arguments.all:
+                order = contest.soonest_first(prepared, store)
+                prepared = [one for one, _ in order]
+                for one, seconds in order:
+                    _tell(f"{one.entry.slug}: likely {seconds:.0f} s of work")
             for one in prepared:
                 if arguments.retry and (forgotten := one.retry(store)):
                     _tell(f"{one.entry.slug}: {forgotten} failed trials will be run again")
@@ -252,17 +310,33 @@ def _chosen(arguments) -> list[str]:
         return list(catalogue.entries())
     slugs: list[str] = []
     if arguments.digest:
-        from . import digests, recognise
-        found = recognise.as_json([digests.read(Path(arguments.digest))])
-        slugs += [paper["slug"] for paper in found["papers"] if paper["slug"]]
-        if not slugs:
-            raise BakeoffError(f"no paper of the library was recognised in {arguments.digest}", "See what is in it: bakeoff read FILE")
+        slugs += _recognised(arguments.digest)
     for word in arguments.slugs:
         area = [one.slug for one in catalogue.entries().values() if one.area == word]
         slugs += area or [word]
     if not slugs:
         raise BakeoffError("nothing to run", "Name papers or areas, or give --digest FILE or --all. See: bakeoff list")
     return list(dict.fromkeys(slugs))
+
+
+def _recognised(file: str) -> list[str]:
+    from . import shelf
+    from .store import Store
+    read = shelf.read([file])
+    with Store() as store:
+        papers = shelf.keep(store, read)
+    rows = [shelf.as_json(one) for one in papers if one.link.slug]
+    wanted = [row["slug"] for row in rows if row["status"] == "wanted"]
+    if wanted:
+        _tell(f"{len(wanted)} papers were recognised that the library has not yet: {', '.join(wanted[:8])}{', ...' * (len(wanted) > 8)}")
+    for row in rows:
+        if row["status"] == "library" and row["doubtful"]:
+            _tell(f"{row['slug']}: it is doubtful ({row['confidence']:.2f}) whether this paper is meant; to say that it is not: "
+                  f"bakeoff link {_clean(file)} {row['mentions'][0]['entry']} none")
+    found = [row["slug"] for row in rows if row["status"] == "library"]
+    if not found:
+        raise BakeoffError(f"no paper of the library was recognised in {file}", "See what is in it: bakeoff read FILE")
+    return found
 
 
 def _verdicts(arguments) -> None:
@@ -298,8 +372,18 @@ def _build_site(folder: Path) -> Path:
     results: dict[str, list[dict]] = {}
     for one in (*catalogue.evidence(whole=True), *_kept(whole=True)):
         results.setdefault(one["slug"], []).append(one)
-    site.build(folder, catalogue.entries(), results)
+    site.build(folder, catalogue.entries(), results, shelf=_shelf())
     return folder / "index.html"
+
+
+def _shelf() -> list[dict]:
+    from . import glance
+    if not glance.stamp():
+        return []
+    from . import shelf
+    from .store import Store
+    with Store() as store:
+        return [shelf.as_json(one) for one in shelf.everything(store)]
 
 
 def _serve(arguments) -> None:

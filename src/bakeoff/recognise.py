@@ -1,119 +1,200 @@
-"""Which paper of the library a mention is of, if any.
+"""Which paper a mention is of, if any: by its arXiv id, by its title, or by what its text says.
 
-A mention with a title is recognised by its arXiv id or its title. A mention without one is recognised by an `also` phrase of the
-paper, but only where the text speaks of it as the paper's own: a summary of another paper may well cite it. The phrase is its own
-- if the text opens with the paper's first author ("Cohen et al. study ...") and has the phrase in its opening; or
-- if the phrase is what is proposed ("we introduce PHRASE", "the proposed model titled PHRASE", "the central technique proposed by
-  PHRASE"), unless it is called earlier work or a new version of it;
-and never if the text opens with other authors. A phrase with dots ("genetic algorithm ... molecules ... discriminator") is no name but
-a description: it fits where its parts follow each other in the text's opening.
+A text is compared with the profile of every paper (library and wanted) and with those of the well-known papers that are taken for
+them. Profiles and texts are vectors of TF-IDF weights; with s the cosine of the text and the closest of our papers, r the cosine of
+the text and the closest of the others, and a = +1, 0 or -1 for a text that opens with the paper's authors, with none, or with others
+("Kumar et al. propose ..."), the confidence in a link is
+
+    p = 1 / (1 + exp(-(b0 + b1 s + b2 (s - r) + b3 a)))
+
+A link is made from p = 1/2 on, and is doubtful below 0.8. `benchmarks/recognise.py` tells how the weights b were found and how
+often links are right on texts that had no part in it.
 """
 
 from __future__ import annotations
 
+import itertools
+import math
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
 
-from . import catalogue, digests
-from .claim import Paper
-from .digests.mention import Digest, Mention
-from .digests.merging import Found, squash
+from . import profiles
+from .digests import Found, Mention
+from .digests.merging import squash
+from .digests.terms import stems, terms, words
+from .profiles import Profile
 
-OPENING = 1500  # characters
-WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
-AUTHORS = re.compile(r"\W{0,6}([^\W\d_][\w'’-]*)(?: et al\b|,? (?:and|&) [A-Z][\w'’-]*(?= [a-z]))")
-PROPOSING = re.compile(r"propos|introduc|present")
-NAMING = {"dubbed", "called", "named", "termed", "titled", "coined"}
-CENTRAL = {"central", "main", "key", "core"}
-EARLIER = {"recently", "previously", "originally", "newly", "earlier", "previous", "existing", "recent", "been", "was", "were"}
-FOREIGN = EARLIER | {"following", "to", "of", "for", "against", "on", "with", "than", "like", "from", "over", "in", "and", "as", "by",
-                     "via", "using", "through", "extending", "combining", "version", "variant", "extension", "improved"}
-NOUNS = {"algorithm", "approach", "architecture", "framework", "method", "model", "network", "networks", "system", "technique"}
-NEUTRAL = NOUNS | {"a", "an", "the", "our", "its", "new", "novel", "simple"}
+WEIGHTS = (-5.94, 26.29, 34.68, 1.68)  # b0 ... b3
+OTHER_ARXIV = 0.6  # the confidence in a title whose arXiv id is not the paper's
+OTHER_TITLE = 2.0  # taken off where a mention has a title, and that is not the paper's
+LINKED, SURE, WORTH_NAMING = 0.5, 0.8, 0.1
+ALIKE = 93  # how alike (0 to 100) two titles must be
+LONGEST = 6000  # characters of a text that are compared
+NAME = r"[^\W\d_][\w'’-]*"
+AUTHORS = re.compile(rf"\W{{0,6}}({NAME})(?: et al\b|,? (?:and|&) [A-Z][\w'’-]*(?= [a-z])|(?:, [A-Z][\w'’-]*)+,? (?:and|&) [A-Z])")
+
+
+@dataclass(frozen=True)
+class Link:
+    """Which paper a mention is of (slug, or None), how sure that is (0 to 1), and the words that made it.
+
+    Where no link is made, `nearest` is the paper that came closest, if any came near, and the confidence is that in it.
+    """
+
+    slug: str | None
+    confidence: float = 0.0
+    because: tuple[str, ...] = ()
+    nearest: str | None = None
+    settled: bool = False
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether a person should look at it."""
+        return self.slug is not None and self.confidence < SURE
+
+
+NOTHING = Link(None)
+
+
+def settled(slug: str | None) -> Link:
+    """The link that a person made."""
+    return Link(slug, 1.0, settled=True)
 
 
 def recognise(mention: Mention | Found) -> str | None:
-    """The slug of the library's paper that a mention, or a paper found in digests, is of; None if it is of none."""
-    papers = catalogue.entries().values()
-    if mention.arxiv:
-        for one in papers:
-            if one.paper.arxiv == mention.arxiv:
-                return one.slug
+    """The slug of the paper that a mention, or a paper found in digests, is of; None if it is of none of ours."""
+    return link(mention).slug
+
+
+def link(mention: Mention | Found) -> Link:
+    """What a mention, or a paper found in digests, is linked to."""
+    return links([mention])[0]
+
+
+def links(mentions: Iterable[Mention | Found]) -> list[Link]:
+    """What each of some mentions is linked to (many at once are quicker than one by one)."""
+    mentions = list(mentions)
+    found = [_identified(mention) for mention in mentions]
+    described = [at for at, link in enumerate(found) if link is None]
+    for at, link in zip(described, _described([mentions[at] for at in described]), strict=True):
+        found[at] = link
+    return found
+
+
+def _identified(mention: Mention | Found) -> Link | None:
+    """The link that the arXiv id or the title makes; None if only the text can tell."""
+    by_arxiv, by_title = _identities()
+    if mention.arxiv in by_arxiv:
+        return Link(by_arxiv[mention.arxiv], 1.0, (f"arXiv {mention.arxiv}",))
     if mention.title:
         title = squash(mention.title)
-        for one in papers:
-            other = one.paper.arxiv and mention.arxiv and one.paper.arxiv != mention.arxiv
-            if not other and any(_letters(name) == title for name in (one.paper.title, *one.paper.also)):
-                return one.slug
-        return None
-    if mention.text:
-        letters = squash(mention.text)
-        return next((one.slug for one in papers if _is_own(mention.text, letters, one.paper)), None)
-    return None
+        ratio, slug = (100.0, by_title[title]) if title in by_title else _alike(title)
+        if slug and _another(mention, profiles.profiles()[slug]):
+            return Link(slug, OTHER_ARXIV, ("title", f"but arXiv {mention.arxiv}"))
+        if slug:
+            return Link(slug, ratio / 100, ("title",))
+    return None if mention.text else NOTHING
 
 
-def as_json(read: Iterable[Digest]) -> dict:
-    """What some digests say, as plain data: the files, and each distinct paper with its slug; null for what is not given."""
-    read = list(read)
-    files = [{"file": one.file, "form": one.form, "mentions": len(one.mentions), "notes": list(one.notes)} for one in read]
-    papers = [{"title": paper.title, "authors": list(paper.authors) or None, "arxiv": paper.arxiv, "slug": recognise(paper),
-               "text": paper.text, "links": list(paper.links) or None, "categories": list(paper.categories) or None,
-               "popularity": paper.popularity, "mentions": [{"file": file, "entry": entry} for file, entry in paper.mentions]}
-              for paper in digests.merge(read)]
-    return {"files": files, "papers": papers}
-
-
-def _is_own(text: str, letters: str, paper: Paper) -> bool:
-    by = AUTHORS.match(text[:100])
-    if by and squash(by[1]) != _letters(paper.authors[0].split()[-1]):
-        return False
-    for phrase in (paper.title, *paper.also):
-        if "..." in phrase:
-            if _described(text[:OPENING], phrase):
-                return True
-        elif _letters(phrase) in letters and any(
-                (by and found.start() < OPENING / 2) or _proposed(text[max(0, found.start() - 300):found.start()])
-                for found in _pattern(phrase).finditer(text)):
-            return True
-    return False
+def _another(mention: Mention | Found, profile: Profile) -> bool:
+    """Whether two arXiv ids say that a mention is not of the paper."""
+    return bool(mention.arxiv and profile.arxiv and mention.arxiv != profile.arxiv)
 
 
 @cache
-def _letters(name: str) -> str:
-    return squash(name)
+def _identities() -> tuple[dict[str, str], dict[str, str]]:
+    """The slug of each arXiv id, and of each title and each name long enough to be one."""
+    ours = profiles.profiles()
+    names = {squash(name): slug for slug, one in ours.items() for name in one.names if len(squash(name)) >= 25}
+    return {one.arxiv: slug for slug, one in ours.items() if one.arxiv}, names | {squash(one.title): slug for slug, one in ours.items()}
 
 
-@cache
-def _pattern(phrase: str) -> re.Pattern:
-    """A phrase as a text has it that lost or gained hyphens, singular or plural; short capitals (BEAR, CLIP) are no common words."""
-    words = r"[\W_]{0,3}".join(map(re.escape, re.findall(r"[^\W_]+", phrase)))
-    return re.compile(rf"(?<!\w){words}s?(?!\w)" if words else r"(?!)", 0 if phrase.isupper() and len(phrase) < 5 else re.I)
+def _alike(title: str) -> tuple[float, str | None]:
+    """The title of ours that is most like one, if they differ by no more than slips: never by a digit."""
+    from rapidfuzz import fuzz, process
+    by_title = _identities()[1]
+    best = process.extractOne(title, by_title.keys(), scorer=fuzz.ratio, score_cutoff=ALIKE)
+    if best and re.findall(r"\d", best[0]) == re.findall(r"\d", title):
+        return best[1], by_title[best[0]]
+    return 0.0, None
 
 
-def _described(opening: str, phrase: str) -> bool:
-    at = 0
-    for part in phrase.split("..."):
-        found = _pattern(part.strip()).search(opening, at)
-        if not found:
-            return False
-        at = found.end()
-    return True
+class _Likeness:
+    """The profiles as rows of TF-IDF weights: ours, and those of the papers that are taken for them."""
+
+    def __init__(self):
+        from sklearn.feature_extraction.text import TfidfVectorizer
+        self.ours = list(profiles.profiles().values())
+        self.others = [one for slug in profiles.near() for one in profiles.near()[slug]]
+        self.vectoriser = TfidfVectorizer(analyzer=_terms_and_pairs, sublinear_tf=True)
+        rows = self.vectoriser.fit_transform([_told(one) for one in (*self.ours, *self.others)])
+        self.names = self.vectoriser.get_feature_names_out()
+        self.rows = rows[:len(self.ours)]  # (papers, terms)
+        self.other_rows = rows[len(self.ours):]  # (others, terms)
 
 
-def _proposed(before: str) -> bool:
-    """Whether the words of a sentence up to a phrase say that the phrase is what is proposed."""
-    sentence = re.split(r"[.!?:;](?:\s|$)", before)[-1]
-    words = [word.casefold() for word in WORD.findall(sentence)][::-1]  # nearest first
-    bracketed = sentence.rstrip().endswith("(")
-    for at, word in enumerate(words[:9]):
-        between, earlier = set(words[:at]), set(words[at + 1:at + 2])
-        if word in NAMING:
-            return any(PROPOSING.match(one) and not EARLIER & set(words[place + 1:place + 2])
-                       for place, one in enumerate(words) if place > at)
-        if PROPOSING.match(word):
-            if words[:at] == ["by"]:
-                return bool(CENTRAL & set(words[at:at + 4]))
-            named = between <= NEUTRAL or words[0] in NOUNS or bracketed
-            return named and not FOREIGN & between and not EARLIER & earlier
-    return False
+def _terms_and_pairs(text: str) -> list[str]:
+    found = terms(text)
+    return found + [f"{one} {next_one}" for one, next_one in itertools.pairwise(found)]
+
+
+def _told(one: Profile) -> str:
+    """All that a profile says; title and names twice, as they are what is told most often."""
+    return "\n".join([*2 * [one.title, *one.names], *one.authors, one.says, one.words, *one.told])
+
+
+_likeness = cache(_Likeness)
+
+
+def _described(mentions: list[Mention | Found]) -> list[Link]:
+    if not mentions:
+        return []
+    import numpy as np
+    known = _likeness()
+    texts = [f"{mention.title or ''}\n{mention.text}"[:LONGEST] for mention in mentions]
+    vectors = known.vectoriser.transform(texts).tocsr()  # (mentions, terms)
+    ours = (vectors @ known.rows.T).toarray()  # (mentions, papers)
+    best = ours.argmax(1)
+    other = (vectors @ known.other_rows.T).max(1).toarray().ravel() if known.others else np.zeros(len(texts))
+    found = []
+    for at, mention in enumerate(mentions):
+        paper = known.ours[best[at]]
+        alike = float(ours[at, best[at]])
+        authors = _by(mention, paper)
+        b0, b1, b2, b3 = WEIGHTS
+        exponent = b0 + b1 * alike + b2 * (alike - float(other[at])) + b3 * authors - OTHER_TITLE * bool(mention.title)
+        p = 0.0 if _another(mention, paper) or not alike else 1 / (1 + math.exp(-exponent))
+        because = _because(texts[at], vectors[at], known.rows[best[at]], paper, authors) if p >= WORTH_NAMING else ()
+        found.append(Link(paper.slug, p, because) if p >= LINKED else Link(None, p, because, paper.slug if because else None))
+    return found
+
+
+def _by(mention: Mention | Found, paper: Profile) -> int:
+    """+1 if a mention names the paper's authors as its own, -1 if it names others, 0 if it names none or the paper's are not known."""
+    if not paper.authors:
+        return 0
+    theirs = {squash(name.split()[-1]) for name in paper.authors}
+    if mention.authors:
+        return 1 if theirs & {squash(name.split()[-1]) for name in mention.authors if name.split()} else -1
+    opening = AUTHORS.match((mention.text or "")[:150])
+    return 0 if not opening else 1 if squash(opening[1]) in theirs else -1
+
+
+def _because(text: str, vector, row, paper: Profile, authors: int) -> tuple[str, ...]:
+    """The words of a text that weigh most in its likeness to a paper, in the text's own spelling; pairs before their parts."""
+    shared = vector.multiply(row).tocoo()
+    names = _likeness().names[shared.col]
+    heaviest = [name for _, name in sorted(zip(shared.data, names, strict=True), reverse=True)[:16]]
+    parts = {part for name in heaviest for part in name.split()}
+    spelt: dict[str, str] = {}
+    for word in words(text):
+        for stem in stems(word):
+            if stem in parts:
+                spelt.setdefault(stem, word)
+    paired = {part for name in heaviest if " " in name for part in name.split()}
+    shown = [" ".join(dict.fromkeys(spelt[part] for part in name.split())) for name in heaviest if " " in name or name not in paired]
+    by = (f"by {paper.authors[0]}",) if authors > 0 else ()
+    surnames = {name.casefold() for name in paper.authors} if by else set()
+    return (*by, *(one for one in dict.fromkeys(shown) if one not in surnames))[:6]

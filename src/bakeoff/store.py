@@ -10,6 +10,8 @@ import contextlib
 import json
 import os
 import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 
 from sqlalchemy import URL, Column, Float, Integer, MetaData, String, Table, Text, create_engine, delete, event, insert, select
@@ -18,6 +20,9 @@ from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError, S
 from . import places
 from .claim import Drawing, Outcome, Trial
 from .errors import StoreError
+
+COMMON = 50  # a mark that more papers have tells nothing
+ENOUGH = 3  # of the marks that are a sample of a text
 
 _metadata = MetaData()
 _key = [Column(name, String(200), primary_key=True) for name in ("slug", "arm")]
@@ -34,6 +39,15 @@ _runs = Table(
 _digests = Table(
     "digests", _metadata, Column("sha256", String(64), primary_key=True), Column("file", Text, nullable=False),
     Column("form", String(40), nullable=False), Column("mentions", Text, nullable=False), Column("kept", Float, nullable=False))
+# What is known of the papers mentioned: which paper each mention is of, the marks by which a paper is found again, what a person settled.
+_mentions = Table(
+    "mentions", _metadata, Column("sha256", String(64), primary_key=True), Column("entry", Integer, primary_key=True),
+    Column("paper", Integer, nullable=False, index=True), Column("stamp", Integer, nullable=False, index=True))
+_marks = Table(
+    "marks", _metadata, Column("mark", String(80), primary_key=True), Column("paper", Integer, primary_key=True))
+_settled = Table(
+    "settled", _metadata, Column("mark", String(80), primary_key=True), Column("slug", String(200)), Column("kept", Float, nullable=False))
+_counted = Table("counted", _metadata, Column("what", String(40), primary_key=True), Column("number", Integer, nullable=False))
 
 
 def default_url() -> str | URL:
@@ -120,9 +134,90 @@ class Store:
         return True
 
     def digests(self) -> list[dict]:
-        """Every digest read, in order: file, form and mentions."""
-        rows = self._read(select(_digests).order_by(_digests.c.kept))
-        return [{"file": row.file, "form": row.form, "mentions": json.loads(row.mentions)} for row in rows]
+        """Every digest read, in order: sha256, file, form and mentions."""
+        return [_digest(row) for row in self._read(select(_digests).order_by(_digests.c.kept))]
+
+    def unplaced(self) -> list[dict]:
+        """The digests of whose mentions it is not yet known which paper they are of, in the order in which they were read."""
+        placed = select(_mentions.c.sha256).where(_mentions.c.sha256 == _digests.c.sha256)
+        return [_digest(row) for row in self._read(select(_digests).where(~placed.exists()).order_by(_digests.c.kept))]
+
+    def place(self, sha256: str, marks: list[tuple[set[str], set[str]]], choose: Callable[[dict[int, list[dict]]], list[int]]) -> None:
+        """Say of every mention of a digest which paper it is of. One transaction, in which no other one places anything.
+
+        Args:
+            marks: of each mention, the marks one of which makes a known paper a candidate, and those of which it takes `ENOUGH`.
+            choose: gets the candidates, as number -> mentions, and gives each mention the number of its paper; numbers that are not
+                a candidate's, a different one for each new paper, stand for new papers.
+        """
+        with contextlib.suppress(IntegrityError):
+            self._write(insert(_counted).values(what="papers", number=0))
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(_counted.update().values(number=_counted.c.number + 1))  # whoever else wants to place must wait here
+                if connection.execute(select(_mentions.c.entry).where(_mentions.c.sha256 == sha256)).first():
+                    return
+                known = _papers(connection, _candidates(connection, marks))
+                numbers = {number: number for number in known}
+                stamp = last = connection.execute(select(_counted.c.number)).scalar_one()
+                for paper in (chosen := choose(known)):
+                    if paper not in numbers:
+                        last = numbers[paper] = last + 1
+                connection.execute(_counted.update().values(number=last))
+                connection.execute(insert(_mentions), [
+                    {"sha256": sha256, "entry": entry, "paper": numbers[paper], "stamp": stamp} for entry, paper in enumerate(chosen, 1)])
+                _mark(connection, {(mark, numbers[paper]) for paper, both in zip(chosen, marks, strict=True) for mark in both[0] | both[1]})
+        except SQLAlchemyError as problem:
+            raise self._unusable(problem) from None
+
+    def mark(self, pairs: set[tuple[str, int]]) -> None:
+        """Give papers marks, as (mark, number); those that they have already stay."""
+        with contextlib.suppress(IntegrityError):  # another process gave the same ones just now
+            try:
+                with self._engine.begin() as connection:
+                    _mark(connection, pairs)
+            except IntegrityError:
+                raise
+            except SQLAlchemyError as problem:
+                raise self._unusable(problem) from None
+
+    def papers(self, *, since: int = -1, of: Iterable[str] | None = None, marked: Iterable[str] | None = None) -> dict[int, list[dict]]:
+        """The papers read, as number -> its mentions in order of reading, each with `file` and `sha256`.
+
+        Args:
+            since: only papers that have a mention with a later stamp (see `stamp`).
+            of: only papers that the digests of these sha256 mention.
+            marked: only papers that have one of these marks.
+        """
+        if marked is not None:
+            queries = [select(_marks.c.paper).where(_marks.c.mark.in_(part)) for part in _parts(list(marked))]
+        elif of is not None:
+            queries = [select(_mentions.c.paper).where(_mentions.c.sha256.in_(part)) for part in _parts(list(of))]
+        else:
+            queries = [select(_mentions.c.paper).where(_mentions.c.stamp > since).distinct()]
+        numbers = [row.paper for query in queries for row in self._read(query)]
+        with self._engine.connect() as connection:
+            return _papers(connection, sorted(set(numbers)))
+
+    def stamp(self) -> int:
+        """A number that grows whenever mentions are placed."""
+        latest = self._read(select(_mentions.c.stamp).order_by(_mentions.c.stamp.desc()).limit(1))
+        return latest[0].stamp if latest else 0
+
+    def settle(self, marks: Iterable[str], slug: str | None) -> None:
+        """Remember which paper the mentions with these marks are of, None for none of the library's, whatever was settled before."""
+        marks = sorted(set(marks))
+        rows = [{"mark": mark, "slug": slug, "kept": time.time()} for mark in marks]
+        self._write(delete(_settled).where(_settled.c.mark.in_(marks)), insert(_settled).values(rows), *_stamped(marks))
+
+    def unsettle(self, marks: Iterable[str]) -> None:
+        """Forget what was settled of the mentions with these marks."""
+        marks = sorted(set(marks))
+        self._write(delete(_settled).where(_settled.c.mark.in_(marks)), *_stamped(marks))
+
+    def settled(self) -> dict[str, str | None]:
+        """Everything that was settled: mark -> slug, or None for no paper; the latest last."""
+        return {row.mark: row.slug for row in self._read(select(_settled).order_by(_settled.c.kept))}
 
     def _read(self, query) -> list:
         try:
@@ -144,6 +239,59 @@ class Store:
     def _unusable(self, problem: SQLAlchemyError) -> StoreError:
         return StoreError(f"the store {_without_password(str(self.url))} cannot be used: {_first_line(problem)}",
                           "Is the disk full, or the file another program's? BAKEOFF_STORE names another place.")
+
+
+def _parts(values: list, size: int = 500) -> Iterator[list]:
+    """The values in parts that fit into one statement."""
+    return (values[at:at + size] for at in range(0, len(values), size))
+
+
+def _digest(row) -> dict:
+    return {"sha256": row.sha256, "file": row.file, "form": row.form, "mentions": json.loads(row.mentions)}
+
+
+def _stamped(marks: list[str]) -> list:
+    """What gives the papers that have one of the marks a new stamp."""
+    now, papers = select(_counted.c.number).scalar_subquery(), select(_marks.c.paper).where(_marks.c.mark.in_(marks))
+    return [_counted.update().values(number=_counted.c.number + 1),
+            _mentions.update().where(_mentions.c.paper.in_(papers)).values(stamp=now)]
+
+
+def _candidates(connection, marks: list[tuple[set[str], set[str]]]) -> list[int]:
+    """The papers that one of the mentions may be of, by its marks; a mark that too many papers have tells nothing."""
+    holders: dict[str, list[int]] = {}
+    for part in _parts(sorted({mark for both in marks for mark in both[0] | both[1]})):
+        for row in connection.execute(select(_marks).where(_marks.c.mark.in_(part))):
+            holders.setdefault(row.mark, []).append(row.paper)
+    holders = {mark: papers for mark, papers in holders.items() if len(papers) <= COMMON}
+    found: set[int] = set()
+    for own, sample in marks:
+        found |= {paper for mark in own for paper in holders.get(mark, ())}
+        shared = Counter(paper for mark in sample for paper in holders.get(mark, ()))
+        found |= {paper for paper, count in shared.items() if count >= ENOUGH}
+    return sorted(found)
+
+
+def _mark(connection, pairs: set[tuple[str, int]]) -> None:
+    known = {(row.mark, row.paper) for part in _parts(sorted({mark for mark, _ in pairs}))
+             for row in connection.execute(select(_marks).where(_marks.c.mark.in_(part)))}
+    if new := sorted(pairs - known):
+        connection.execute(insert(_marks), [{"mark": mark, "paper": paper} for mark, paper in new])
+
+
+def _papers(connection, numbers: list[int]) -> dict[int, list[dict]]:
+    """Each paper's mentions, in the order in which they were read."""
+    columns = select(_mentions.c.paper, _mentions.c.entry, _digests.c.sha256, _digests.c.file).join(
+        _digests, _digests.c.sha256 == _mentions.c.sha256)
+    rows = [row for part in _parts(numbers) for row in connection.execute(
+        columns.where(_mentions.c.paper.in_(part)).order_by(_digests.c.kept, _mentions.c.entry))]
+    told = select(_digests.c.sha256, _digests.c.mentions)  # once a digest, not once a mention: it may be megabytes
+    read = {row.sha256: json.loads(row.mentions) for part in _parts(sorted({row.sha256 for row in rows}))
+            for row in connection.execute(told.where(_digests.c.sha256.in_(part)))}
+    found: dict[int, list[dict]] = {number: [] for number in numbers}
+    for row in rows:
+        found[row.paper].append({**read[row.sha256][row.entry - 1], "file": row.file, "sha256": row.sha256})
+    return found
 
 
 def _many_readers_one_writer(connection, _record) -> None:

@@ -62,6 +62,16 @@ def drawn(result: dict) -> dict:
     return result
 
 
+def make_read(slug=None, status=None, *days, **more) -> dict:
+    """A paper on the shelf; `days` are (day, retweets, favourites), one for each mention."""
+    mentions = [{"file": f"/home/me/{day}.md", "entry": at, "day": day, "popularity": {"retweets": retweets, "favourites": favourites}}
+                for at, (day, retweets, favourites) in enumerate(days, 1)] or [
+                    {"file": "/home/me/notes.txt", "entry": 7, "day": None, "popularity": None}]
+    return {"title": f"On {slug}", "authors": None, "arxiv": None, "slug": slug, "status": status, "confidence": 1.0, "doubtful": False,
+            "settled": False, "because": [], "nearest": None, "text": None, "links": None, "categories": None,
+            "popularity": mentions[0]["popularity"], "mentions": mentions, **more}
+
+
 class Page(HTMLParser):
     """What a browser would find in a page: its elements with their attributes, and its text."""
 

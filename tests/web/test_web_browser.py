@@ -1,7 +1,7 @@
 """The site in Chromium, from files: no request leaves, nothing complains, and all of it is there without a script."""
 
 import pytest
-from made_up import drawn, make_entry, make_result
+from made_up import drawn, make_entry, make_read, make_result
 
 from bakeoff.web import site
 
@@ -36,7 +36,10 @@ def folder(tmp_path_factory):
     entries = {"sums": make_entry(), "products": make_entry("products", title=LONG, authors=("Emmy",)),
                "letters": make_entry("letters", "offline_rl", authors=("Emmy", "Kurt"), also=("Zweikampf",))}
     folder = tmp_path_factory.mktemp("built") / "site"
-    site.build(folder, entries, {"sums": [drawn(good), {**good, "budget": "smoke"}], "products": [open_]})
+    days = (("2026-01-01", 10, 1), ("2026-01-03", 12, 3))
+    shelf = [make_read("sums", "library", *days, doubtful=True, because=[LONG]), make_read("later", "wanted", title=LONG, authors=["Emmy"]),
+             make_read(title="x" * 10_000, mentions=[{"file": LONG * 3, "entry": 1, "day": None, "popularity": None}], doubtful=True)]
+    site.build(folder, entries, {"sums": [drawn(good), {**good, "budget": "smoke"}], "products": [open_]}, shelf)
     return folder
 
 
@@ -98,6 +101,19 @@ def test_search_and_filters_narrow_the_index_and_can_be_undone_from_the_keyboard
     assert page.evaluate("document.activeElement.id") == "query"
 
 
+def test_the_papers_read_are_reached_and_narrowed_by_words_and_by_how_they_are_linked(visit):
+    page = visit()
+    page.get_by_role("link", name="Papers read").click()
+    page.get_by_role("searchbox", name="Search").fill("EMMY")
+    assert [row.get_attribute("data-kind") for row in page.locator("tr.paper:visible").all()] == ["Wanted"]
+    page.get_by_role("searchbox", name="Search").fill("")
+    page.get_by_role("combobox", name="Link").select_option("doubtful")
+    page.get_by_role("combobox", name="Kind").select_option("In the library")
+    assert page.get_by_role("status").inner_text() == "1 paper"
+    page.get_by_role("link", name="On sums").click()
+    assert page.get_by_role("heading", level=1).inner_text() == "A paper on sums"
+
+
 def test_a_paper_is_reached_and_left_by_its_links(visit, folder):
     page = visit()
     page.get_by_role("link", name="A paper on sums").click()
@@ -122,7 +138,7 @@ def test_everything_is_there_without_a_script(visit):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_overflows_on_a_phone_and_text_stands_out_from_its_ground(visit, folder, scheme):
     page = visit(viewport={"width": 375, "height": 700}, color_scheme=scheme)
-    for name in ("index.html", "papers/sums.html", "papers/products.html", "papers/letters.html"):
+    for name in ("index.html", "read.html", "papers/sums.html", "papers/products.html", "papers/letters.html"):
         page.goto((folder / name).as_uri())
         page.evaluate("document.querySelectorAll('details').forEach((one) => one.open = true)")
         assert page.evaluate("document.documentElement.scrollWidth") <= 375, name
@@ -142,7 +158,7 @@ def test_what_both_arms_drew_stands_side_by_side(visit, width):
 
 
 def test_all_that_is_drawn_or_operated_has_a_name(visit):
-    for name in ("index.html", "papers/sums.html"):
+    for name in ("index.html", "read.html", "papers/sums.html"):
         page = visit(name)
         assert page.evaluate(NAMELESS) == []
         page.keyboard.press("Tab")

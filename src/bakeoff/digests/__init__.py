@@ -5,7 +5,7 @@ A form of digest is one module of `forms/`: FORM (its name), `recognises(text)` 
 """
 
 from .mention import Digest, Mention
-from .merging import Found, merge
+from .merging import Found, found, marks, merge, place
 from .reading import read
 
-__all__ = ["Digest", "Found", "Mention", "merge", "read"]
+__all__ = ["Digest", "Found", "Mention", "found", "marks", "merge", "place", "read"]

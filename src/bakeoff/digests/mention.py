@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Mention:
-    """One entry of a digest, counted from 1; None or () for what the form of the digest does not give."""
+    """One entry of a digest, counted from 1; None or () for what the form of the digest does not give.
+
+    `day` is the day of the digest, or of its count of `popularity` where it gives one: YYYY-MM-DD.
+    """
 
     entry: int
     title: str | None = None
@@ -16,6 +19,7 @@ class Mention:
     links: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     popularity: dict[str, int] | None = None
+    day: str | None = None
     text: str | None = None
 
 

@@ -1,16 +1,16 @@
 """Mentions of the same paper made one.
 
 Two mentions are the same paper if they have the same arXiv id, or the same title, or nearly the same text. Texts are compared by
-their letters and digits alone: long ones by their fingerprints, every run of 12 characters whose checksum is a multiple of 4
+their letters and digits alone: long ones by their fingerprints, every run of 12 bytes whose checksum is a multiple of 4
 (Broder 1997, "On the resemblance and containment of documents"). An index from run to paper finds the candidates, so that the work
 grows with the number of mentions and not with its square.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
-import zlib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -19,18 +19,21 @@ from .mention import Digest, Mention
 
 RUN = 12
 EVERY = 4
+MULTIPLIER = 0x9E3779B97F4A7C15  # odd, so that no sign of a run is lost modulo 2**64
 LONGEST = 20_000  # characters of a text that are looked at
 SHORTEST = 40  # letters that two equal texts must have to be one paper's
 FEWEST = 30  # runs that two unequal texts must have to be compared
 SAME = 0.75  # share of the shorter text's runs that both must have
 COMMON = 50  # a run found in so many papers is a set phrase, and tells nothing
+SAMPLE = 12  # runs of a text, those of the lowest checksums, by which its paper is found again (two copies share most of them)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """A paper and where it was mentioned, as (file, entry); None or () for what no mention gives."""
+    """A paper, where it was mentioned, as (file, entry), and what was told there; None or () for what no mention gives."""
 
     mentions: tuple[tuple[str, int], ...]
+    told: tuple[Mention, ...] = ()
     title: str | None = None
     authors: tuple[str, ...] = ()
     arxiv: str | None = None
@@ -46,7 +49,44 @@ def merge(digests: Iterable[Digest]) -> list[Found]:
     for digest in digests:
         for mention in digest.mentions:
             index.add(digest.file, mention)
-    return [paper.found() for paper in index.papers]
+    return [found(paper.mentions) for paper in index.papers]
+
+
+def found(mentions: list[tuple[str, Mention]]) -> Found:
+    """All that the mentions of a paper know of it: the first's word where two differ, but the longest text (it lost the fewest signs)."""
+    told = [mention for _, mention in mentions]
+
+    def first(name):
+        return next((value for mention in told if (value := getattr(mention, name))), None)
+
+    def every(name):
+        return tuple(dict.fromkeys(value for mention in told for value in getattr(mention, name)))
+
+    return Found(mentions=tuple((file, mention.entry) for file, mention in mentions), told=tuple(told), title=first("title"),
+                 authors=first("authors") or (), arxiv=first("arxiv"), links=every("links"), categories=every("categories"),
+                 popularity=first("popularity"), text=max((mention.text or "" for mention in told), key=len) or None)
+
+
+def place(mentions: Iterable[Mention], known: dict[int, list[Mention]]) -> list[int]:
+    """The number of the paper that each mention is of: one of the known papers, or -1, -2, ... for new ones."""
+    index = _Index()
+    numbers = list(known)
+    for at, told in enumerate(known.values()):
+        index.papers.append(_Paper())
+        for mention in told:
+            index.add("", mention, at)
+    places = [index.add("", mention) for mention in mentions]
+    return [numbers[at] if at < len(numbers) else len(numbers) - at - 1 for at in places]
+
+
+def marks(mention: Mention | Found) -> tuple[set[str], set[str]]:
+    """What a paper is found again by: marks that are its own (arXiv id, title, whole text), and a sample of its text's runs."""
+    title, letters = squash(mention.title or ""), squash((mention.text or "")[:LONGEST])
+    runs = _fingerprint(letters)
+    own = {f"arxiv:{mention.arxiv}"} if mention.arxiv else set()
+    own |= {f"{kind}:{hashlib.sha256(signs.encode()).hexdigest()[:40]}"
+            for kind, signs in (("title", title), ("text", letters if len(letters) >= SHORTEST else "")) if signs}
+    return own, {f"run:{run}" for run in sorted(runs)[:SAMPLE]} if len(runs) >= FEWEST else set()
 
 
 def squash(text: str) -> str:
@@ -56,34 +96,19 @@ def squash(text: str) -> str:
 
 @dataclass
 class _Paper:
-    """A paper while its mentions are being gathered; `size` is the number of runs in its first text."""
+    """A paper while its mentions are being gathered; `surnames` are its first authors', `size` the number of runs in its first text."""
 
     title: str = ""
     arxiv: str | None = None
-    authors: tuple[str, ...] = ()
+    surnames: frozenset[str] = frozenset()
     size: int = 0
     mentions: list[tuple[str, Mention]] = field(default_factory=list)
 
-    def agrees(self, mention: Mention, title: str) -> bool:
+    def agrees(self, mention: Mention, title: str, surnames: frozenset[str]) -> bool:
         """False where two arXiv ids, two titles, or two lists of authors with no name in common say that these are two papers."""
         if (self.arxiv and mention.arxiv and self.arxiv != mention.arxiv) or (self.title and title and self.title != title):
             return False
-        ours, theirs = ({squash(name.split()[-1]) for name in authors if name.split()} for authors in (self.authors, mention.authors))
-        return not (ours and theirs) or bool(ours & theirs)
-
-    def found(self) -> Found:
-        """All that the mentions know: the first's word where two differ, but the longest text (it lost the fewest characters)."""
-        told = [mention for _, mention in self.mentions]
-
-        def first(name):
-            return next((value for mention in told if (value := getattr(mention, name))), None)
-
-        def every(name):
-            return tuple(dict.fromkeys(value for mention in told for value in getattr(mention, name)))
-
-        return Found(mentions=tuple((file, mention.entry) for file, mention in self.mentions), title=first("title"),
-                     authors=first("authors") or (), arxiv=first("arxiv"), links=every("links"), categories=every("categories"),
-                     popularity=first("popularity"), text=max((mention.text or "" for mention in told), key=len) or None)
+        return not (self.surnames and surnames) or not self.surnames.isdisjoint(surnames)
 
 
 class _Index:
@@ -94,17 +119,19 @@ class _Index:
         self._by_letters: dict[str, list[int]] = {}
         self._by_run: dict[int, list[int]] = {}
 
-    def add(self, file: str, mention: Mention) -> None:
+    def add(self, file: str, mention: Mention, at: int | None = None) -> int:
+        """The place of the paper that a mention is of: the one given, or the one that it is found to be, or a new one."""
         title, letters = squash(mention.title or ""), squash((mention.text or "")[:LONGEST])
         runs = _fingerprint(letters)
-        at = self._same(mention, title, letters, runs)
+        surnames = frozenset(squash(name.split()[-1]) for name in mention.authors if name.split())
+        at = self._same(mention, title, letters, runs, surnames) if at is None else at
         if at is None:
             at = len(self.papers)
             self.papers.append(_Paper())
         paper = self.papers[at]
         paper.mentions.append((file, mention))
         paper.title, paper.arxiv = paper.title or title, paper.arxiv or mention.arxiv
-        paper.authors = paper.authors or mention.authors
+        paper.surnames = paper.surnames or surnames
         if mention.arxiv:
             self._by_arxiv.setdefault(mention.arxiv, at)
         for key, holders in ((title, self._by_title), (letters if len(letters) >= SHORTEST else "", self._by_letters)):
@@ -115,12 +142,13 @@ class _Index:
             for run in runs:
                 if len(known := self._by_run.setdefault(run, [])) <= COMMON:
                     known.append(at)
+        return at
 
-    def _same(self, mention: Mention, title: str, letters: str, runs: set[int]) -> int | None:
+    def _same(self, mention: Mention, title: str, letters: str, runs: set[int], surnames: frozenset[str]) -> int | None:
         if mention.arxiv in self._by_arxiv:
             return self._by_arxiv[mention.arxiv]
         alike = [*self._by_title.get(title, ()), *(self._by_letters.get(letters) or self._by_runs(runs))]
-        return next((at for at in alike if self.papers[at].agrees(mention, title)), None)
+        return next((at for at in alike if self.papers[at].agrees(mention, title, surnames)), None)
 
     def _by_runs(self, runs: set[int]) -> list[int]:
         if len(runs) < FEWEST:
@@ -135,5 +163,10 @@ class _Index:
 
 
 def _fingerprint(letters: str) -> set[int]:
-    signs = letters.encode()
-    return {code for at in range(len(signs) - RUN + 1) if not (code := zlib.crc32(signs[at:at + RUN])) % EVERY}
+    import numpy as np
+    signs = np.frombuffer(letters.encode(), np.uint8).astype(np.uint64)
+    codes = np.zeros(max(0, len(signs) - RUN + 1), np.uint64)
+    for at in range(RUN):
+        codes = codes * np.uint64(MULTIPLIER) + signs[at:at + len(codes)]
+    codes = (codes * np.uint64(MULTIPLIER)) >> np.uint64(16)  # the upper bits depend on every sign
+    return set(codes[codes % EVERY == 0].tolist())

@@ -11,19 +11,20 @@ from types import ModuleType
 
 from ..errors import DigestError
 from . import forms
-from .cleaning import clean
+from .cleaning import clean, one_line
 from .mention import Digest
 
 LARGEST = 20_000_000  # bytes
+MOST = 20_000  # entries: more than a thousand times a day's
 
 
 def read(path: Path) -> Digest:
     """Read a digest of any known form.
 
     Args:
-        path: a text file in UTF-8 of at most 20 MB.
+        path: a text file in UTF-8 of at most 20 MB and 20,000 entries.
     Returns: its mentions; `file` is the path as given, `notes` says what was skipped or repaired.
-    Raises: DigestError: not a text file, too large, of no known form, or without a whole entry.
+    Raises: DigestError: not a text file, too large, of no known form, without a whole entry, or with too many.
     """
     notes: list[str] = []
     text = clean(_text(Path(path)), notes.append)
@@ -34,7 +35,11 @@ def read(path: Path) -> Digest:
     mentions = form.mentions(text, notes.append)
     if not mentions:
         raise DigestError(f"{path}: a {form.FORM} digest without one whole entry", "Give the whole page.")
-    return Digest(str(path), form.FORM, tuple(mentions), tuple(notes))
+    if len(mentions) > MOST:
+        raise DigestError(f"{path}: has {len(mentions):,} entries, and a digest at most {MOST:,}",
+                          "Split it, or check that it is a digest.")
+    name = clean(str(path).encode("utf-8", "replace").decode(), lambda note: None)
+    return Digest(one_line(name), form.FORM, tuple(mentions), tuple(map(one_line, notes)))
 
 
 @cache

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from datetime import date
 
 from markupsafe import Markup, escape
 
-from .text import clean, ends, number, real
+from .text import clean, cut, ends, number, real
 
 WIDTH, HEIGHT = 360, 250
 LEFT, RIGHT, TOP, BOTTOM = 46, 348, 26, 212
 SYMBOLS = {"holds": "M4.5 8.5 7 11l4.5-5.5", "fails": "M5.3 5.3l5.4 5.4m0-5.4-5.4 5.4",
-           "undecided": "M4.5 9c1.2-2.4 2.4-2.4 3.5-1s2.3 1.4 3.5-1"}
+           "undecided": "M4.5 9c1.2-2.4 2.4-2.4 3.5-1s2.3 1.4 3.5-1", "wanted": "M8 4.8v6.4M4.8 8h6.4",
+           "library": "M5.4 5v6M8 5v6M10.6 5v6",
+           "doubtful": "M6 6.5a2 2 0 1 1 2.7 1.9c-.5.2-.7.5-.7 1M8 11.4v.1"}
+COUNTS = ("retweets", "favourites")
 
 
 def tag(element: str, *inside, **attributes) -> Markup:
@@ -65,7 +69,7 @@ class Scale:
 
 
 def icon(decision: str) -> Markup:
-    """The sign of a verdict: a tick, a cross, a wave; an empty ring for a claim not run."""
+    """The sign of a verdict (a tick, a cross, a wave; an empty ring: not run) or of a paper read (books, a plus, a question mark)."""
     sign = tag("path", d=SYMBOLS[decision]) if decision in SYMBOLS else ""
     return tag("svg", tag("circle", cx=8, cy=8, r=7), sign, class_="icon", viewBox="0 0 16 16", aria_hidden="true")
 
@@ -146,6 +150,22 @@ def curves(result) -> Markup:
     return _plot(told, f"value optimised{' (logarithmic)' if log else ''}", f"{result.equal} spent", x, y, marks)
 
 
+def spark(days: dict[date, dict[str, int]]) -> Markup:
+    """How a paper's counts grew over two days or more: lines from the first day to the last, above 0."""
+    if len(days) < 2:
+        return Markup()
+    first, last = min(days), max(days)
+    x, y = Scale(first.toordinal(), last.toordinal(), 3, 117), Scale(0, max([1, *(n for of in days.values() for n in of.values())]), 27, 3)
+    lines = {name: [(day, days[day][name]) for day in sorted(days) if name in days[day]] for name in COUNTS}
+    marks, told = [], []
+    for name, line in lines.items():
+        points = [(x(day.toordinal()), y(value)) for day, value in line]
+        if points:
+            marks += [_path(points, name), tag("circle", cx=points[-1][0], cy=points[-1][1], r=2.2, class_=name)]
+            told.append(f"{name} from {number(line[0][1])} to {number(line[-1][1])}")
+    return _picture(120, 30, f"{', '.join(told)}, {first} to {last}", *marks, class_="spark")
+
+
 def _across(count: int) -> Scale:
     return Scale(1, max(count, 2), LEFT + 12, RIGHT - 12)
 
@@ -167,7 +187,7 @@ def _plot(told: str, y_label: str, x_label: str, x: Scale, y: Scale, marks: list
     whole = x_label == "pair"
     frame += [tag("text", _short(value), x=x(value), y=BOTTOM + 16, class_="tick x")
               for value in x.ticks() if not whole or value == int(value)]
-    frame += [tag("text", _cut(y_label), x=4, y=12, class_="axis"), tag("text", x_label, x=RIGHT, y=HEIGHT - 6, class_="axis x"),
+    frame += [tag("text", cut(y_label, 52), x=4, y=12, class_="axis"), tag("text", x_label, x=RIGHT, y=HEIGHT - 6, class_="axis x"),
               tag("line", x1=LEFT, y1=BOTTOM, x2=RIGHT, y2=BOTTOM, class_="base")]
     return _picture(WIDTH, HEIGHT, told, *frame, *marks, class_="plot")
 
@@ -187,8 +207,3 @@ def _short(value: float) -> str:
         if abs(value) >= size:
             return f"{number(value / (1e3 if letter == 'k' else size))}{letter}"
     return number(value if real(value) else 0.0)
-
-
-def _cut(text: str, most: int = 52) -> str:
-    text = clean(text)
-    return text if len(text) <= most else text[:most - 1] + "…"

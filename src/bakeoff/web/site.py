@@ -1,8 +1,8 @@
 """The static site: an index of every paper and a page for each, whole in themselves and the same for the same results.
 
-A page brings its own style sheet (and the index its search script) and asks for nothing else, so it works from a file,
-offline, or mailed alone. Whatever comes from cards, digests and results is escaped by the templates, and the pages'
-own policy lets nothing run but the one script named there by its hash.
+The papers that were read of in digests have a page together. A page brings its own style sheet (and a list its search
+script) and asks for nothing else, so it works from a file, offline, or mailed alone. Whatever comes from cards, digests
+and results is escaped by the templates, and the pages' own policy lets nothing run but the one script named there by its hash.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from itertools import groupby
 from pathlib import Path
@@ -26,6 +26,8 @@ from ..claim import ARMS, BUDGETS
 from ..data.sets import SETS
 from ..errors import BakeoffError
 from . import cards, drawings, plots
+from .read import GROUPS, Read
+from .read import tally as tally_of
 from .results import DECISIONS, Result
 from .text import arxiv_link, clean, duration, ends, number, page_name
 
@@ -42,6 +44,7 @@ class Page:
     slug: str
     entry: Entry | None
     runs: list[Result]
+    read: list[Read] = field(default_factory=list)
 
     @property
     def address(self) -> str:
@@ -104,19 +107,20 @@ class Page:
         return " ".join((self.slug, self.area, self.title, self.name, self.idea, self.decision, *more)).casefold()
 
 
-def build(folder: Path, entries: Mapping[str, Entry], results: Mapping[str, list[dict]]) -> None:
+def build(folder: Path, entries: Mapping[str, Entry], results: Mapping[str, list[dict]], shelf: Iterable[dict] = ()) -> None:
     """Write the site, whole or not at all: it is made beside `folder` and then takes its place.
 
     Args:
         folder: new, empty, or a site written before; its own files are replaced.
         entries: every paper of the library, by slug.
         results: the results of each slug as `contest.result` makes them, later ones last.
+        shelf: the papers that were read of, as `shelf.as_json` tells of them.
 
     Raises:
         BakeoffError: `folder` holds something else, cannot be written, or a result is not what a run gives.
     """
     folder = Path(folder).resolve()
-    files = render(entries, results)
+    files = render(entries, results, shelf)
     try:
         _refuse_what_is_not_ours(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -130,15 +134,23 @@ def build(folder: Path, entries: Mapping[str, Entry], results: Mapping[str, list
         raise BakeoffError(f"the site cannot be written to {folder}: {problem.strerror}", "Give a folder that can be written.") from problem
 
 
-def render(entries: Mapping[str, Entry], results: Mapping[str, list[dict]]) -> dict[str, str]:
+def render(entries: Mapping[str, Entry], results: Mapping[str, list[dict]], shelf: Iterable[dict] = ()) -> dict[str, str]:
     """The site's files by their path in it."""
     slugs = [*entries, *sorted(slug for slug, runs in results.items() if slug not in entries and runs)]
-    pages = [Page(slug, entries.get(slug), _in_order(slug, entries.get(slug), results.get(slug, []))) for slug in slugs]
+    read = [Read(told) for told in shelf]
+    of: dict[str | None, list[Read]] = {}
+    for one in read:
+        of.setdefault(one.slug if one.status == "library" else None, []).append(one)
+    pages = [Page(slug, entries.get(slug), _in_order(slug, entries.get(slug), results.get(slug, [])), of.get(slug, [])) for slug in slugs]
     areas = [(area, list(ones)) for area, ones in groupby(pages, key=lambda page: page.area)]
     tally = {decision: sum(page.decision == decision for page in pages) for decision in (*DECISIONS, "not run")}
-    files = {"index.html": _page("index.html", areas=areas, tally=tally, all=len(pages))}
+    reading = tally_of(read) if read else None
+    files = {"index.html": _page("index.html", areas=areas, tally=tally, all=len(pages), reading=reading)}
+    if read:
+        groups = [(name, [one for one in read if one.status == status]) for status, name in GROUPS.items()]
+        files["read.html"] = _page("read.html", groups=groups, tally=reading, pages={page.slug: page for page in pages if page.read})
     for page in pages:
-        files[page.address] = _page("paper.html", page=page)
+        files[page.address] = _page("paper.html", page=page, reading=reading)
     return files
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+from collections.abc import Iterable
+from urllib.parse import urlsplit
 
 KEPT = {0x09, 0x0A}  # tab and newline
 UNSEEN = (range(0x20), range(0x7F, 0xA0), (0x061C, 0x200E, 0x200F), range(0x2028, 0x202F), range(0x2066, 0x206A), (0xFEFF, 0xFFFE, 0xFFFF),
@@ -59,6 +61,21 @@ def arxiv_link(number) -> str | None:
     """The address of an arXiv number such as 2006.09661 or cs/0112017."""
     good = isinstance(number, str) and re.fullmatch(r"(\d{4}\.\d{4,5}|[a-z-]+(\.[A-Z]{2})?/\d{7})(v\d+)?", number, re.A)
     return f"https://arxiv.org/abs/{number}" if good else None
+
+
+def web_links(links: Iterable[str]) -> dict[str, str]:
+    """The first http or https address of each host, by the host's name; everything else is no link."""
+    found: dict[str, str] = {}
+    for link in links:
+        if re.fullmatch(r"https?://[\w.-]+(:\d+)?([/?#][^\s\"'<>\\]*)?", link, re.A) and clean(link) == link and len(link) < 2000:
+            found.setdefault(urlsplit(link).hostname.removeprefix("www."), link)
+    return found
+
+
+def cut(text: str, most: int) -> str:
+    """The text on one line, an ellipsis for what is beyond the length."""
+    text = " ".join(clean(text[:20 * most]).split())
+    return text if len(text) <= most else f"{text[:most - 1].rstrip()}…"
 
 
 def page_name(slug: str) -> str:

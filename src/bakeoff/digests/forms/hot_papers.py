@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 
-from ..cleaning import Note, cut_off, one_line
+from ..cleaning import Note, cut_off, on_the_web, one_line
 from ..mention import Mention
 
 FORM = "hot_papers"
 HEADING = re.compile(r"# \d+\. +(\S.*)")
 STUMP = re.compile(r"(?<=\n)#(?: (?:\d+(?:\. *)?)?)?$")  # a heading cut off before its title
 ABOUT = ("- retweets:", "- links:", "- [")
-POPULARITY = re.compile(r"- retweets: *(\d[\d,]*), *favorites: *(\d[\d,]*)")
-ARXIV = re.compile(r"arxiv\.org/(?:abs|pdf)/([a-z-]+(?:\.[A-Z]{2})?/\d{7}|\d{4}\.\d{4,5})", re.I)
+POPULARITY = re.compile(r"- retweets: *(\d[\d,]*), *favorites: *(\d[\d,]*)", re.A)
+ARXIV = re.compile(r"arxiv\.org/(?:abs|pdf)/([a-z-]+(?:\.[A-Z]{2})?/\d{7}|\d{4}\.\d{4,5})", re.A | re.I)
 TARGET = re.compile(r"\]\(([^()\s]+)\)")
+TITLE_DAY = re.compile(r"title: hot papers (?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)", re.A | re.I)
+COUNT_DAY = re.compile(r"- retweets:[^(\n]*\((?P<month>\d\d)/(?P<day>\d\d)/(?P<year>\d{4})\b", re.A)
 CATEGORY = re.compile(r"\[([\w.-]+)\]\(")
 HTML = re.compile(r"<(?:[a-zA-Z/!]|$)")
 AUTHOR = re.compile(r", +(?!(?:Jr|Sr|II|III|IV)\b)")
@@ -37,7 +40,10 @@ def mentions(text: str, note: Note) -> list[Mention]:
         note("the last tweet is cut off")
     if tweets := text.count("<blockquote"):
         note(f"{tweets} tweet{'s' * (tweets > 1)} skipped")
-    return [_mention(number, lines) for number, lines in enumerate(entries, 1)]
+    if strange := sum(not on_the_web(target) for lines in entries for target in _targets(lines)):
+        note(f"{strange} link{'s' * (strange > 1)} that lead{'s' * (strange == 1)} nowhere on the web left out")
+    day = next((_day(found) for line in text.split("\n")[:20] if (found := TITLE_DAY.match(line))), None)
+    return [_mention(number, lines, day) for number, lines in enumerate(entries, 1)]
 
 
 def _entries(lines: list[str]) -> list[list[str]]:
@@ -58,7 +64,7 @@ def _whole(text: str, last: list[str]) -> bool:
     return linked and (any(HTML.match(line) for line in last) or not cut_off(text))
 
 
-def _mention(number: int, lines: list[str]) -> Mention:
+def _mention(number: int, lines: list[str], day: str | None) -> Mention:
     heading, *rest = lines
     first = next((at for at, line in enumerate(rest) if line.startswith(ABOUT)), 0)
     last = first
@@ -66,16 +72,28 @@ def _mention(number: int, lines: list[str]) -> Mention:
         last += 1
     about, below = rest[first:last], rest[last:]
     end = next((at for at, line in enumerate(below) if HTML.match(line)), len(below))
-    links = [target for line in about if line.startswith("- links:") for target in TARGET.findall(line)]
+    links = list(filter(on_the_web, _targets(about)))
     counts = next((found for line in about if (found := POPULARITY.match(line))), None)
+    counted = next((_day(found) for line in about if (found := COUNT_DAY.match(line))), None)
     arxiv = next((found[1] for link in links if (found := ARXIV.search(link))), None)
     return Mention(
         entry=number, title=one_line(HEADING.match(heading)[1]),
         authors=tuple(name for name in AUTHOR.split(one_line(" ".join(rest[:first]))) if name),
         arxiv=arxiv, links=tuple(dict.fromkeys(links)),
         categories=tuple(dict.fromkeys(name for line in about if line.startswith("- [") for name in CATEGORY.findall(line))),
-        popularity={"retweets": _number(counts[1]), "favourites": _number(counts[2])} if counts else None,
+        popularity={"retweets": _number(counts[1]), "favourites": _number(counts[2])} if counts else None, day=counted or day,
         text=one_line(" ".join(below[:end])) or None)
+
+
+def _targets(lines: list[str]) -> list[str]:
+    return [target for line in lines if line.startswith("- links:") for target in TARGET.findall(line)]
+
+
+def _day(found: re.Match) -> str | None:
+    try:
+        return date(*(int(found[part]) for part in ("year", "month", "day"))).isoformat()
+    except ValueError:
+        return None
 
 
 def _number(digits: str) -> int:

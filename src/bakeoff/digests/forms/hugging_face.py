@@ -12,17 +12,20 @@ FURNITURE = re.compile(
     r"new|subscribe|(?:daily|trending) papers|get trending papers in your email inbox!?|by ?ak and the research community|oszar »"
     r"|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]* \d{1,2}(?:, \d{4})?|submitted by|previous|next|load more|\W*\d+\W*"
     r"|\W*\d+ (?:authors?|comments?|upvotes?|likes?)", re.I)
+OWN = re.compile(r"papers in your email inbox|AK and the research community")
 MARKUP = re.compile(r"#|```|<|\||[-*] |\{|\}")
 
 
 def recognises(text: str) -> float:
     """Sure where the page's own words stand beside titled abstracts; likely where nearly every abstract has its title."""
     lines = [line.strip() for line in text.split("\n") if line.strip()]
+    if not OWN.search(text) and sum(map(prose, lines)) < 0.3 * len(lines):
+        return 0.0
     entries, skipped, _ = _entries(lines)
     titled = sum(title is not None for title, _ in entries)
     if not titled or sum(bool(MARKUP.match(line)) for line in lines) > 0.1 * len(lines):
         return 0.0
-    if any(re.search(r"papers in your email inbox|AK and the research community", line) for line in skipped):
+    if any(map(OWN.search, skipped)):
         return 0.9
     return 0.6 if titled >= 0.8 * len(entries) and len(skipped) <= 0.2 * len(lines) else 0.0
 

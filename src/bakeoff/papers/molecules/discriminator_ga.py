@@ -42,7 +42,7 @@ from bakeoff.parts.seeding import seeded
 
 PAPER = Paper(title="Augmenting Genetic Algorithms with Deep Neural Networks for Exploring the Chemical Space",
               authors=("Nigam", "Friederich", "Krenn", "Aspuru-Guzik"), year=2020, venue="ICLR", arxiv="1909.11655",
-              also=("GA+D", "genetic algorithm with a neural discriminator", "genetic algorithm ... molecules ... discriminator"))
+              also=("GA+D", "genetic algorithm with a neural discriminator"))
 CLAIM = Claim(says="On penalised logP with at most 81 characters the plain genetic algorithm reaches 12.61; with the discriminator "
                    "switched on whenever it stands still it reaches 20.72.",
               data="zinc", metric="best penalised logP", unit="deviations of ZINC", better="higher", margin=0.5,

@@ -1,0 +1,85 @@
+"""Profiles: how people speak of each paper, in the library or still wanted, and of the papers that are taken for it.
+
+One JSON file an area. A profile holds what identifies a paper (title, authors, year, arXiv id, names) and `words`, the vocabulary in
+which it is described, and `told`, how two people might tell of it. `near` holds the same of papers that are not bakeoff's and could be
+taken for it; these are from memory, serve to tell papers apart, and are shown to nobody. A written paper's own header counts before
+its profile; one without a profile is described by its card.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from .. import catalogue
+from ..errors import UnknownPaper
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """A paper as people speak of it; `written` if the library has it, and slug "" if bakeoff has no use for it."""
+
+    title: str
+    words: str
+    told: tuple[str, ...] = ()
+    slug: str = ""
+    area: str = ""
+    authors: tuple[str, ...] = ()
+    year: int | None = None
+    arxiv: str | None = None
+    names: tuple[str, ...] = ()
+    says: str = ""
+    written: bool = False
+
+
+@cache
+def profiles() -> dict[str, Profile]:
+    """Every paper of the library and every wanted one, by slug, in order of area and slug."""
+    found = {one["slug"]: _profile(one, area) for area, papers in _files().items() for one in papers}
+    for slug, entry in catalogue.entries().items():
+        known = found.get(slug)
+        paper = entry.paper
+        names = tuple(dict.fromkeys((*paper.also, *(known.names if known else ()), *([known.title] if known else ()))))
+        found[slug] = Profile(
+            slug=slug, area=entry.area, title=paper.title, year=paper.year, arxiv=paper.arxiv or (known.arxiv if known else None),
+            authors=tuple(name.split()[-1] for name in paper.authors), names=names, says=entry.claim.says if not known else known.says,
+            words=known.words if known else entry.card, told=known.told if known else (), written=True)
+    return dict(sorted(found.items(), key=lambda item: (item[1].area, item[0])))
+
+
+def profile(slug: str) -> Profile:
+    """One paper by its slug."""
+    if slug in profiles():
+        return profiles()[slug]
+    near = difflib.get_close_matches(slug, profiles(), 3, 0.5)
+    raise UnknownPaper(f"no paper is called {slug!r}", f"Did you mean {' or '.join(near)}?" if near else "See: bakeoff list WORDS")
+
+
+@cache
+def near() -> dict[str, tuple[Profile, ...]]:
+    """The papers that are taken for each of the library's, by its slug."""
+    return {one["slug"]: tuple(_profile(other, "") for other in one["near"]) for papers in _files().values() for one in papers}
+
+
+def fingerprint() -> str:
+    """A hash of all that profiles are made of."""
+    files = [*HERE.glob("*.json"), *(entry.path for entry in catalogue.entries().values())]
+    about = sorted((file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files)
+    return hashlib.sha256(repr(about).encode()).hexdigest()[:16]
+
+
+@cache
+def _files() -> dict[str, list[dict]]:
+    return {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in sorted(HERE.glob("*.json"))}
+
+
+def _profile(one: dict, area: str) -> Profile:
+    return Profile(title=one["title"], words=one["words"], told=tuple(one.get("told", ())), slug=one.get("slug", ""), area=area,
+                   authors=tuple(one["authors"]), year=one["year"], arxiv=one.get("arxiv"), names=tuple(one["names"]),
+                   says=one.get("says", ""))
