@@ -14,7 +14,7 @@ import torch
 from d3rlpy.algos import BCQConfig
 from d3rlpy.models.encoders import VectorEncoderFactory
 
-from bakeoff.data.kinds import Transitions
+from bakeoff.data.kinds.transitions import Transitions
 from bakeoff.papers.offline_rl.bcq import BCQ
 
 ROWS, OBSERVATION, ACTION = 5000, 11, 3

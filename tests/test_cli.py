@@ -207,3 +207,25 @@ def test_a_listing_shows_what_was_found_on_the_claims_own_data_with_the_largest_
         assert {row["slug"]: row["decision"] for row in json.loads(run(capsys, "list", "--json")[1])}["tree_explainer"] == "fails"
     monkeypatch.setattr(catalogue, "evidence", lambda whole=False: [])
     assert json.loads(run(capsys, "list", "tree_explainer", "--json")[1])[0]["decision"] == "undecided"
+
+
+def test_a_link_tells_the_slug_or_null_and_no_sign_of_the_files_name_that_steers(capsys, tmp_path):
+    file = tmp_path / "x\u202ey.txt"
+    file.write_text(SUMMARIES, encoding="utf-8")
+    told, = json.loads(run(capsys, "link", str(file), "1", "none", "--json")[1])
+    assert (told["slug"], told["before"], Path(told["file"]).name) == (None, "bcq", "xy.txt")
+
+
+def test_the_hint_of_a_doubtful_paper_names_the_entry_of_the_digest_that_was_given(capsys, tmp_path, summaries, monkeypatch):
+    from bakeoff import cli, recognise
+    monkeypatch.setattr(recognise, "SURE", 0.9999)
+    one, two, three = [f"[link]\n{text}\n" for text in SUMMARIES.splitlines()[1::2]]
+    other = tmp_path / "an other.txt"
+    other.write_text(two + three + one, encoding="utf-8")
+    run(capsys, "read", summaries)
+    cli._recognised(str(other))
+    assert f"bakeoff link '{other}' 3 none" in next(line for line in capsys.readouterr().err.splitlines() if line.startswith("bcq"))
+
+
+def test_a_query_that_nothing_fits_is_answered(capsys):
+    assert run(capsys, "list", "xqzwvj") == (0, "", "nothing fits: xqzwvj\n")

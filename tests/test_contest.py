@@ -115,6 +115,31 @@ def test_failed_trials_are_run_again_on_request_and_finished_ones_are_not(own_pa
     assert not {trial.seed for trial in runner.asked if trial.arm == "treatment"} & set(first["seeds"])
 
 
+def test_the_claim_with_the_least_work_left_comes_first(own_paper, store, monkeypatch):
+    papers = {name: own_paper(name=name) for name in ("long", "brief", "new")}
+    known = {"budget": "smoke", "failed": 0, "decision": "holds"}  # a paper of the tests spends 2, 4 or 8 steps
+    monkeypatch.setattr(contest.catalogue, "evidence", lambda: [{**known, "slug": "long", "seconds": 100.0, "pairs": 10},
+                                                                {**known, "slug": "brief", "seconds": 30.0, "pairs": 15}])
+    contests = [contest.Contest.prepare(path, budget="quick", pairs=12) for path in papers.values()]
+    found = [(one.entry.slug, seconds) for one, seconds in contest.soonest_first(contests, store)]
+    assert found == [("brief", 2 * 30 * 12 / 15), ("new", 100.0), ("long", 2 * 100)]  # twice the steps; 12 pairs of 15; nothing known
+    one = contests[0]
+    for seed in one.seeds[:8]:
+        for arm in ARMS:
+            store.keep_trial(Trial("long", arm, seed, "quick", one.source), one.code, one.data, Outcome("done", 1.0))
+    assert dict((one.entry.slug, seconds) for one, seconds in contest.soonest_first(contests, store))["long"] == 2 * 10 * 2  # 2 pairs left
+
+
+def test_an_undecided_run_is_likely_to_need_all_its_pairs_and_the_nearest_budget_tells_most(own_paper, store, monkeypatch):
+    one = contest.Contest.prepare(own_paper(name="own"), budget="quick", pairs=20)
+    smoke = {"slug": "own", "budget": "smoke", "failed": 0, "decision": "undecided", "seconds": 2.0, "pairs": 2}
+    monkeypatch.setattr(contest.catalogue, "evidence", lambda: [smoke])
+    assert contest.soonest_first([one], store) == [(one, 2 * 20)]  # a second a pair, and twice the steps
+    quick = {**smoke, "budget": "quick", "decision": "holds", "seconds": 30.0, "pairs": 10}
+    monkeypatch.setattr(contest.catalogue, "evidence", lambda: [{**quick, "seconds": 10.0}, quick, smoke])
+    assert contest.soonest_first([one], store) == [(one, 30.0)]
+
+
 def test_fewer_pairs_than_are_known_take_nothing_back(own_paper, store):
     first = contest.run(prepared(own_paper), store, lambda: Here(better_by(2.0)))
     assert contest.run(prepared(own_paper, pairs=1), store, lambda: pytest.fail("a runner was made")) == first

@@ -45,6 +45,48 @@ def test_a_title_that_differs_by_a_digit_is_another():
     assert link(title="Generating Diverse High-Fidelity Images with VQ-VAE-3").slug is None
 
 
+@pytest.mark.parametrize("title", [
+    "Off-Policy Deep Reinforcement Learning with Exploration", "On-Policy Deep Reinforcement Learning without Exploration",
+    "Behavior Regularized Online Reinforcement Learning", "Meta-Learning with Explicit Gradients",
+    "Deep Low-Resolution Representation Learning for Human Pose Estimation", "Adversarial Examples Are Bugs, They Are Not Features"])
+def test_a_word_more_less_or_other_is_no_slip(title):
+    assert link(title=title).slug is None
+
+
+def test_british_and_american_titles_are_the_same():
+    assert link(title="Behaviour Regularised Offline Reinforcement Learning").slug == "brac"
+
+
+@pytest.mark.parametrize("number", ["1910.10683v2", "arXiv:1910.10683", "arxiv: 1910.10683v13"])
+def test_an_arxiv_id_may_have_its_prefix_and_its_version(number):
+    assert link(arxiv=number) == recognise.Link("t5", 1.0, ("arXiv 1910.10683",))
+
+
+def test_the_right_title_by_other_people_is_doubtful():
+    title = "Off-Policy Deep Reinforcement Learning without Exploration"
+    assert link(title=title, authors=("Ann Bee", "Cee Dee")) == recognise.Link("bcq", 0.6, ("title", "but by Ann Bee"))
+    assert not link(title=title, authors=("Meger, David", "Scott Fujimoto et al.")).doubtful
+
+
+def test_a_title_that_is_but_the_name_of_a_method_is_doubtful():
+    assert link(title="Batch-constrained deep Q-learning") == recognise.Link("bcq", 0.6, ("name",))
+
+
+@pytest.mark.parametrize(("opening", "found"), [
+    ("Mildenhall et al. show", 1), ("Ben Mildenhall and colleagues show", 1), ("B. Mildenhall et al. show", 1), ("Barron et al. show", -1),
+    ("In this paper, Mildenhall et al. show", 1), ("Mildenhall, Srinivasan and Tancik represent", 1), ("Zyx and Foo show", -1),
+    ("Images and Depth maps are", 0), ("Transformers and RNNs are", 0), ("The authors show", 0), ("", 0)])
+def test_the_people_who_open_a_text_are_its_authors_and_other_words_are_not(opening, found):
+    assert recognise._by(Mention(entry=1, text=f"{opening} a scene."), profiles.profiles()["nerf"]) == found
+
+
+@pytest.mark.parametrize(("authors", "found"), [
+    (("Mildenhall, Ben", "Tancik, Matthew"), 1), (("Ben Mildenhall et al.",), 1), (("Ben Mildenhall Jr.",), 1), (("M. Tancik",), 0),
+    (("Ann Bee",), -1), ((), 0)])
+def test_a_list_of_authors_is_the_papers_if_its_first_one_is(authors, found):
+    assert recognise._by(Mention(entry=1, authors=authors), profiles.profiles()["nerf"]) == found
+
+
 def test_a_later_title_of_the_same_paper_identifies_it():
     assert link(title="Explainable AI for Trees: From Local Explanations to Global Understanding").slug == "tree_explainer"
 
@@ -112,10 +154,20 @@ def test_the_words_that_made_a_link_are_the_texts_own(three):
 
 
 def test_a_paper_that_came_close_is_named_but_not_linked(three):
-    found = link(text="A policy for the seaweed, the table and the coral")
+    found = link(text="A policy for the seaweed, the table, the coral and a vote")
     assert found.slug is None
     assert found.nearest == "kelp"
     assert 0.1 <= found.confidence < 0.5
+
+
+@pytest.mark.parametrize(("before", "after"), [
+    ("We reproduce KELP: ", ""), ("This builds on KELP: ", ""), ("Ray et al. study KELP: ", ""),
+    ("", " Proofs by calming: a certified radius by noise and a vote, after Cole.")])
+def test_a_text_with_something_against_it_is_doubtful_however_alike(three, before, after):
+    text = "an anchored policy harvests forests of seaweed without diving, by the tide table, in stable learning offshore."
+    assert not link(text=text).doubtful
+    found = link(text=f"{before}{text}{after}")
+    assert (found.slug, found.doubtful) == ("kelp", True)
 
 
 def test_a_mention_with_another_title_or_arxiv_id_needs_more(three):

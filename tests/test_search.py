@@ -1,11 +1,15 @@
 """A search finds library, wanted and read papers in one index, best first."""
 
+import contextlib
 import sqlite3
 import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 
 import pytest
 
-from bakeoff import places, search, shelf
+from bakeoff import places, profiles, search, shelf
+from bakeoff.errors import StoreError
 from bakeoff.store import Store
 
 
@@ -109,4 +113,70 @@ def test_the_index_is_a_plain_table_of_sqlite():
     slugs("SIREN")
     file, = places.state().glob("search-*.sqlite")
     with sqlite3.connect(file) as index:
-        assert index.execute("select count(*) from shown").fetchone()[0] == 184
+        assert index.execute("select count(*) from shown").fetchone()[0] == len(profiles.profiles())
+
+
+@pytest.mark.parametrize("at", [0, 8192, 16384])
+def test_an_index_damaged_anywhere_is_made_anew(at):
+    slugs("SIREN")
+    file, = places.state().glob("search-*.sqlite")
+    whole = file.read_bytes()
+    file.write_bytes(whole[:at] + b"x" * (len(whole) - at))
+    assert slugs("SIREN")[0] == "siren"
+    search.bring_up_to_date()
+
+
+def test_an_index_that_another_holds_is_neither_deleted_nor_a_traceback(monkeypatch):
+    slugs("SIREN")
+    file, = places.state().glob("search-*.sqlite")
+    inode, connect = file.stat().st_ino, sqlite3.connect
+    monkeypatch.setattr(search.sqlite3, "connect", lambda *args, **options: connect(*args, **{**options, "timeout": 0}))
+    with contextlib.closing(connect(file, isolation_level=None)) as other:
+        other.execute("begin exclusive")
+        with pytest.raises(StoreError, match="locked"):
+            slugs("SIREN")
+    assert file.stat().st_ino == inode
+
+
+def test_where_nothing_can_be_written_the_index_is_made_in_memory(monkeypatch):
+    connect = sqlite3.connect
+    monkeypatch.setattr(search.sqlite3, "connect", lambda file, **options: connect(
+        file if file == ":memory:" else f"{file.as_uri()}?mode=ro", uri=True, **options))
+    assert slugs("SIREN")[0] == "siren"
+    assert list(places.state().glob("search-*")) == []
+
+
+def test_another_store_of_the_same_stamp_is_not_taken_for_the_first(tmp_path):
+    read(tmp_path, "a.md", ("Kelp", "Ann", "2601.00001", "Algae."))
+    assert len(search.find("Kelp")) == 1
+    for file in places.state().glob("bakeoff.sqlite*"):
+        file.unlink()
+    read(tmp_path, "z.md", ("Zebrafish", "Ann", "2601.00002", "Stripes."))
+    assert (len(search.find("Kelp")), len(search.find("zebrafish"))) == (0, 1)
+
+
+def test_many_may_bring_the_index_up_to_date_at_once(tmp_path):
+    read(tmp_path, "a.md", *[(f"Zebrafish {at}", "Ann", f"2601.{at:05}", "Algae.") for at in range(1, 30)])
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(lambda _: len(search.find("zebrafish", most=100)), range(6)))
+    assert found == [29] * 6
+
+
+def test_digests_kept_before_there_was_a_shelf_are_found(tmp_path):
+    file = tmp_path / "a.md"
+    file.write_text("# 1. Zebrafish\n\nAnn\n\n- links: [abs](https://arxiv.org/abs/2601.00001)\n\nAlgae.\n\n")
+    (sha256, digest), = shelf.read([str(file)]).items()
+    with Store() as store:
+        store.keep_digest(sha256, digest.file, digest.form, [asdict(one) for one in digest.mentions])
+    with contextlib.closing(sqlite3.connect(places.state() / "bakeoff.sqlite")) as old:
+        for table in ("mentions", "marks", "settled", "counted"):
+            old.execute(f"drop table {table}")
+    assert [row["title"] for row in search.find("zebrafish")] == ["Zebrafish"]
+
+
+def test_mentions_are_counted_also_where_they_do_not_fit_the_query(tmp_path):
+    file = read(tmp_path, "a.md", ("Zebrafish", "Ann", "2601.00001", "Algae."), ("Kelp", "Bee", "2601.00002", "Waves."))
+    with Store() as store:
+        shelf.settle(store, file, 1, "siren")
+        shelf.settle(store, file, 2, "siren")
+    assert [(row["slug"], row["mentions"]) for row in search.find("zebrafish")] == [("siren", 2)]

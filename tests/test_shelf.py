@@ -151,3 +151,41 @@ def test_a_count_belongs_to_the_day_that_it_names(tmp_path):
                     "- links: [abs](https://arxiv.org/abs/2601.00002)\n\nText.\n\n# 3. Odd\n\nAnn\n\n"
                     "- retweets: 3, favorites: 4 (13/45/2026 08:00:00)\n\n- links: [abs](https://arxiv.org/abs/2601.00003)\n\nText.\n")
     assert [one.day for one in digests.read(file).mentions] == [(day + timedelta(1)).isoformat(), day.isoformat(), day.isoformat()]
+
+
+def test_what_was_settled_is_forgotten_from_any_file_that_mentions_the_paper(page, summaries):
+    first = page("2026-01-05", ("Kelp", "2601.00001", 7, words(2)))
+    second = page("2026-01-06", ("Kelp, Revised", "2601.00001", 9, words(2) + " and more"))
+    keep(first, second)
+    with Store() as store:
+        shelf.settle(store, first, 1, "siren")
+        shelf.settle(store, second, 1, None, forget=True)
+        assert store.settled() == {}
+    assert [one["settled"] for one in keep(first)] == [False]
+
+
+def test_papers_that_share_a_title_alone_are_settled_one_by_one(page):
+    twins = page("2026-01-05", ("Reply to Comments", "2601.00019", 7, words(19)), ("Reply to Comments", "2601.00020", 5, words(20)))
+    with Store() as store:
+        shelf.settle(store, twins, 1, "siren")
+    assert [(one["slug"], one["settled"]) for one in keep(twins)] == [("siren", True), (None, False)]
+
+
+def test_an_entry_that_an_older_reader_read_otherwise_can_be_settled(page):
+    file = page("2026-01-05", ("Kelp", "2601.00001", 7, "Short"))
+    (sha256, digest), = shelf.read([file]).items()
+    with Store() as store:
+        for told in ([{"entry": 1, "title": "Ke\u3164lp"}], [{"entry": 1, "title": "Other"}, {"entry": 2, "title": "More"}]):
+            store.keep_digest(sha256, file, digest.form, [{"authors": [], "links": [], "categories": [], **one} for one in told])
+            shelf.place_all(store)
+        assert shelf.settle(store, file, 1, "siren")[0].title == "Kelp"
+        assert [[one["title"] for one in told] for told in store.papers().values()] == [["Kelp"]]
+    assert [one["slug"] for one in keep(file)] == ["siren"]
+
+
+def test_a_paper_that_is_settled_is_one_with_what_surely_is_the_same(page, summaries):
+    other = page("2026-01-05", ("Kelp", "2601.00001", 7, words(2)))
+    with Store() as store:
+        shelf.settle(store, other, 1, "bcq")
+    one, = keep(summaries("s.txt", SUMMARY))
+    assert (one["slug"], len(one["mentions"])) == ("bcq", 2)

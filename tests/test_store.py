@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+import bakeoff.store
 from bakeoff import glance
 from bakeoff.claim import Drawing, Outcome, Source, Trial
 from bakeoff.errors import StoreError
@@ -216,3 +217,23 @@ def test_what_is_settled_is_remembered_settled_anew_and_forgotten(store):
     assert list(store.settled().items())[-1] == ("title:Kelp", None)
     store.unsettle(["title:Kelp", "arxiv:1"])
     assert store.settled() == {}
+
+
+def test_marks_that_another_gave_meanwhile_cost_none_of_the_others(store, monkeypatch):
+    place(store, "a", "Kelp")
+    known = bakeoff.store._parts
+    monkeypatch.setattr(bakeoff.store, "_parts", lambda values, size=500: [["nothing"]])  # it does not see what the other gave
+    store.mark({("slug:kelp", 2)})
+    store.mark({("slug:kelp", 2), ("slug:calm", 2)})
+    monkeypatch.setattr(bakeoff.store, "_parts", known)
+    assert store.papers(marked=["slug:calm"]) == store.papers()
+
+
+def test_a_store_has_a_number_of_its_own_and_tells_what_is_to_be_placed(store):
+    store.keep_digest("a", "a.md", "hot_papers", told("Kelp"))
+    assert store.standing() == (0, 0, True)
+    place(store, "a", "Kelp")
+    own, stamp, waiting = store.standing()
+    assert (own > 0, stamp, waiting) == (True, store.stamp(), False)
+    store.settle(["title:Kelp"], "kelp")
+    assert store.standing() == (own, store.stamp(), False)

@@ -1,8 +1,9 @@
 """Whether digests that mean harm do any: python tools/fuzz.py [--inputs 100000] [--seed 0] [--write] [--atheris SECONDS]
 
-Every input is read; what is read is checked, merged and put through JSON; one in fifty also goes through the command. Exit code 1 if
-anything was found: a crash (anything but a DigestError), a hang (more than a second for a megabyte), an escape (something that acts,
-hides or steers, or a field that is not what it is said to be). --atheris adds inputs led by coverage (pip install atheris).
+Every input is read; what is read is checked, merged and put through JSON; one in fifty also goes through the command and onto the
+site. Exit code 1 if anything was found: a crash (anything but a DigestError), a hang (more than a second for a megabyte), an escape
+(something that acts, hides or steers, or a field that is not what it is said to be). --atheris adds inputs led by coverage (pip
+install atheris).
 """
 
 from __future__ import annotations
@@ -24,11 +25,13 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TOP / "tests" / "digests"), str(TOP / "src")]
 
-from harmless import assert_plain, assert_sound, assert_survives_json  # noqa: E402
+from harmless import assert_harmless, assert_plain, assert_sound, assert_survives_json  # noqa: E402
 from hostile import LARGE, hostile, repetitions  # noqa: E402
 
-from bakeoff import cli, digests  # noqa: E402
+from bakeoff import cli, digests, shelf  # noqa: E402
 from bakeoff.errors import DigestError  # noqa: E402
+from bakeoff.store import Store  # noqa: E402
+from bakeoff.web import site  # noqa: E402
 
 ENDS = ("accepted", "refused", "crash", "hang", "escape")
 COMMAND = 50  # one input in so many goes through the command
@@ -92,7 +95,21 @@ def _judge_many(seeds: range) -> list[tuple[int, str, str, int, str, str]]:
             one = hostile(seed)
             ended = judge(one.content, Path(folder) / "digest.txt", command=seed % COMMAND == 0)
             made.append((seed, one.form, one.attack, len(one.content), *ended))
+        if found := _page():
+            made.append((seeds[0], "site", "all at once", 0, "escape", found))
     return made
+
+
+def _page() -> str:
+    """What is harmful on the site's page of all that the command has read."""
+    with Store() as store:
+        read = [shelf.as_json(one) for one in shelf.everything(store)]
+    try:
+        for page in site.render({}, {}, shelf=read).values():
+            assert_harmless(page)
+    except AssertionError as found:
+        return ascii(str(found))[:200]
+    return ""
 
 
 STEPS = {  # of what is timed, and the seconds that it may take for a megabyte
@@ -197,7 +214,7 @@ Written by `python tools/fuzz.py --inputs {asked.inputs} --seed {asked.seed} --w
 
 {total.total():,} digests made by `tests/digests/hostile.py`, half of them {sizes[len(sizes) // 2] / 1000:.1f} kB or less, the largest
 {sizes[-1] / 1e6:.0f} MB: {total['accepted']:,} were read, {total['refused']:,} refused in words, {len(found)} things found. One in
-{COMMAND} also went through `bakeoff read` as text, JSON and CSV.
+{COMMAND} also went through `bakeoff read` as text, JSON and CSV, and onto the site's page of the papers read.
 
 {table(('form, or what was done', 'digests', *ENDS), rows)}
 

@@ -140,14 +140,17 @@ def code_hash(slug: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _without_words(source: str) -> str:
-    """A module's text without docstrings and without PAPER, which no trial depends on."""
+    """A module's text without docstrings, PAPER and what CLAIM says, which no trial depends on."""
     lines = source.splitlines()
     for node in ast.walk(tree := ast.parse(source)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False) is not None:
             _blank(lines, node.body[0])
     for node in tree.body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "PAPER":
+        if isinstance(node, ast.Assign) and (name := ast.unparse(node.targets[0])) in ("PAPER", "CLAIM"):
             _blank(lines, node)
+            if name == "CLAIM" and isinstance(node.value, ast.Call):
+                node.value.keywords = [one for one in node.value.keywords if one.arg != "says"]
+                lines[node.lineno - 1] = ast.unparse(node)
     return "\n".join(line for line in lines if line.strip())
 
 

@@ -8,11 +8,13 @@ import io
 import json
 import os
 import re
+import shlex
 import sys
 from pathlib import Path
 
 from . import __version__, catalogue
 from .claim import BUDGETS
+from .data.options import DATA_OPTIONS
 from .errors import BakeoffError, DataError, UnknownPaper
 
 
@@ -35,19 +37,6 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("bakeoff: stopped; what had finished is kept\nGive the same command again to go on.", file=sys.stderr)
         return 130
-
-
-DATA_OPTIONS = {  # of the loaders in data/; each loader says which it takes
-    "target": ("COLUMN", "tables and molecules: the column to be predicted"),
-    "task": ("KIND", "tables: 'classes' or 'number', where the guess from the target would be wrong"),
-    "drop": ("COLUMNS", "tables: columns to leave out, separated by commas"),
-    "smiles": ("COLUMN", "molecules: the column with the SMILES"),
-    "invalid": ("WAY", "molecules: 'drop' rows without a readable SMILES"),
-    "mixtures": ("WAY", "molecules: 'keep', 'largest' or 'drop' for SMILES of several parts"),
-    "duplicates": ("WAY", "molecules: 'keep' or 'mean' for a molecule in several rows"),
-    "environment": ("ID", "transitions: the Gymnasium environment to be judged in"),
-    "size": ("PIXELS", "images: scale every picture to this side; pictures: the side of the square that is cut out"),
-}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -111,9 +100,9 @@ def _seed(text: str) -> int:
 
 
 def _positive(text: str) -> int:
-    if (number := int(text)) < 1:
-        raise argparse.ArgumentTypeError("at least 1")
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("a whole number, at least 1")
+    return int(text)
 
 
 def _clean(text: str) -> str:
@@ -152,7 +141,6 @@ def _read(arguments) -> None:
     read = shelf.read(arguments.files)
     with Store() as store:
         papers = shelf.keep(store, read)
-    search.bring_up_to_date()
     for digest in read.values():
         for note in digest.notes:
             _tell(f"{_clean(digest.file)}: {_clean(note)}")
@@ -162,7 +150,8 @@ def _read(arguments) -> None:
     if arguments.json:
         print(json.dumps({"files": files, "papers": rows}, ensure_ascii=False, indent=1))
     elif arguments.csv:
-        names = ("title", "authors", "arxiv", "slug", "status", "confidence", "doubtful", "because", "mentions")
+        names = ("title", "authors", "arxiv", "slug", "status", "confidence", "doubtful", "settled", "because", "nearest", "popularity",
+                 "mentions")
         _print(arguments, [{name: row[name] for name in names} for row in rows], str)
     else:
         for file in files:
@@ -174,6 +163,7 @@ def _read(arguments) -> None:
             print(_clean(_paper_line(row)))
         if any(row["doubtful"] for row in rows):
             print("? is doubtful; settle it: bakeoff link FILE ENTRY SLUG (or none)")
+    search.bring_up_to_date()
 
 
 def _paper_line(row: dict) -> str:
@@ -187,16 +177,16 @@ def _paper_line(row: dict) -> str:
 
 
 def _link(arguments) -> None:
-    from . import profiles, search, shelf
+    from . import digests, profiles, search, shelf
     from .store import Store
     slug = None if arguments.slug in ("none", "auto") else profiles.profile(arguments.slug).slug
     with Store() as store:
         mention, before = shelf.settle(store, arguments.file, arguments.entry, slug, forget=arguments.slug == "auto")
-    search.bring_up_to_date()
-    row = {"file": arguments.file, "entry": arguments.entry, "title": mention.title or (mention.text or "")[:100], "slug": arguments.slug,
-           "before": before.slug}
+    row = {"file": digests.shown_name(arguments.file), "entry": arguments.entry, "title": mention.title or (mention.text or "")[:100],
+           "slug": slug, "before": before.slug}
     _print(arguments, [row],
-           lambda row: f"{row['file']}, entry {row['entry']}: {row['slug']} (was {row['before'] or 'none'}): {row['title']}")
+           lambda row: f"{row['file']}, entry {row['entry']}: {arguments.slug} (was {row['before'] or 'none'}): {row['title']}")
+    search.bring_up_to_date()
 
 
 def _kept(*, whole: bool = False) -> list[dict]:
@@ -215,6 +205,8 @@ def _list(arguments) -> None:
         from . import search
         rows = [{**row, "decision": _decision(catalogue.entry(row["slug"]), known) if row["status"] == "library" else None}
                 for row in search.find(query)]
+        if not rows:
+            _tell(f"nothing fits: {_clean(query)}")
     else:
         rows = [{"slug": one.slug, "status": "library", "area": one.area, "title": one.paper.title, "year": one.paper.year,
                  "arxiv": one.paper.arxiv, "decision": _decision(one, known)} for one in catalogue.entries().values()]
@@ -324,15 +316,17 @@ def _recognised(file: str) -> list[str]:
     from .store import Store
     read = shelf.read([file])
     with Store() as store:
-        papers = shelf.keep(store, read)
-    rows = [shelf.as_json(one) for one in papers if one.link.slug]
+        papers = [one for one in shelf.keep(store, read) if one.link.slug]
+        entries = {number: entry for sha256 in read for entry, number in reversed(shelf.entries(store, sha256).items())}
+    rows = [shelf.as_json(one) for one in papers]
     wanted = [row["slug"] for row in rows if row["status"] == "wanted"]
     if wanted:
         _tell(f"{len(wanted)} papers were recognised that the library has not yet: {', '.join(wanted[:8])}{', ...' * (len(wanted) > 8)}")
-    for row in rows:
+    for one, row in zip(papers, rows, strict=True):
         if row["status"] == "library" and row["doubtful"]:
+            entry = next(entries[number] for number in one.numbers if number in entries)
             _tell(f"{row['slug']}: it is doubtful ({row['confidence']:.2f}) whether this paper is meant; to say that it is not: "
-                  f"bakeoff link {_clean(file)} {row['mentions'][0]['entry']} none")
+                  f"bakeoff link {shlex.quote(_clean(file))} {entry} none")
     found = [row["slug"] for row in rows if row["status"] == "library"]
     if not found:
         raise BakeoffError(f"no paper of the library was recognised in {file}", "See what is in it: bakeoff read FILE")
@@ -378,7 +372,8 @@ def _build_site(folder: Path) -> Path:
 
 def _shelf() -> list[dict]:
     from . import glance
-    if not glance.stamp():
+    _, stamp, waiting = glance.standing()
+    if not stamp and not waiting:
         return []
     from . import shelf
     from .store import Store

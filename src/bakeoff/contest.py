@@ -13,7 +13,7 @@ from functools import cached_property
 
 from . import catalogue, verdicts
 from .catalogue import Entry
-from .claim import ARMS, Outcome, Source, Trial, Verdict, finite, pair_seed
+from .claim import ARMS, BUDGETS, Outcome, Source, Trial, Verdict, finite, pair_seed
 from .data import sets
 from .errors import DataError, PaperError
 from .store import Store
@@ -98,16 +98,19 @@ def soonest_first(contests: list[Contest], store: Store) -> list[tuple[Contest, 
     What a pair took before and how many pairs decided it are known from the evidence and the store, at whatever budget; where nothing
     is known of a claim, it is taken to be like the middle one of those known. Pairs that the store holds already take no time.
     """
-    past: dict[str, dict] = {one["slug"]: one for one in (*catalogue.evidence(), *store.runs())}
-    usual = sorted((one["seconds"], one["pairs"]) for one in past.values())
+    past: dict[str, list[dict]] = {}
+    for one in (*catalogue.evidence(), *store.runs()):
+        past.setdefault(one["slug"], []).insert(0, one)  # the latest first
+    usual = sorted((known[0]["seconds"], known[0]["pairs"]) for known in past.values())
     usual_seconds, usual_pairs = usual[len(usual) // 2] if usual else (0.0, PAIRS)
 
     def seconds(one: Contest) -> float:
-        steps, known = one.entry.claim.steps, past.get(one.entry.slug)
-        pairs = known["pairs"] + known["failed"] if known else usual_pairs
+        steps, far = one.entry.claim.steps, lambda known: abs(BUDGETS.index(known["budget"]) - BUDGETS.index(one.budget))
+        known = min(past.get(one.entry.slug, ()), key=far, default=None)
+        ran = known["pairs"] + known["failed"] if known else usual_pairs
         spent = known["seconds"] * steps[one.budget] / steps[known["budget"]] if known else usual_seconds
-        left = max(0, min(pairs, one.pairs) - len(one.pairs_of(one.finished(store))))
-        return spent / max(1, pairs) * left
+        likely = one.pairs if known and known["decision"] == "undecided" else min(ran, one.pairs)
+        return spent / max(1, ran) * max(0, likely - len(one.pairs_of(one.finished(store))))
 
     return sorted(((one, seconds(one)) for one in contests), key=lambda pair: pair[1])
 

@@ -10,15 +10,22 @@ from pathlib import Path
 
 from . import places
 
+STANDING = """select (select number from counted where what = 'store'), (select max(stamp) from mentions),
+exists (select 1 from digests d where not exists (select 1 from mentions m where m.sha256 = d.sha256))"""
+
 
 def results() -> list[dict]:
     """The results that the store knows of, oldest first and without their trials; none where nothing has been run."""
     return [json.loads(row[0]) for row in _rows("select summary from runs order by kept")] if _is_file() else _store("runs")
 
 
-def stamp() -> int:
-    """See `Store.stamp`: it grows whenever a paper is put on the shelf."""
-    return next((row[0] or 0 for row in _rows("select max(stamp) from mentions")), 0) if _is_file() else _store("stamp")
+def standing() -> tuple[int, int, bool]:
+    """See `Store.standing`: which store it is, its stamp, and whether digests are still to be placed."""
+    if not _is_file():
+        return _store("standing")
+    found = _rows(STANDING) if _file().exists() else [(None, None, 0)]
+    own, stamp, waiting = found[0] if found else (None, None, 1)
+    return own or 0, stamp or 0, bool(waiting)
 
 
 def _is_file() -> bool:
@@ -32,13 +39,16 @@ def _store(what: str):
         return getattr(store, what)()
 
 
-def _rows(query: str) -> list[tuple]:
+def _file() -> Path:
     url = os.environ.get("BAKEOFF_STORE", "")
-    file = url.removeprefix("sqlite:///") if url else str(places.state() / "bakeoff.sqlite")
-    if not os.path.exists(file):
+    return Path(url.removeprefix("sqlite:///")) if url else places.state() / "bakeoff.sqlite"
+
+
+def _rows(query: str) -> list[tuple]:
+    if not (file := _file()).exists():
         return []
     try:
-        with contextlib.closing(sqlite3.connect(f"{Path(file).absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        with contextlib.closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             return list(connection.execute(query))
     except sqlite3.Error:
         return []  # no store yet, or one of another making; opening it to write tells which

@@ -12,20 +12,24 @@ import itertools
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from . import glance, places, profiles
 from .digests.terms import stems, terms, words
+from .errors import StoreError
 
 WEIGHTS = {"title": 6.0, "names": 8.0, "authors": 4.0, "area": 2.0, "words": 1.0}
 TABLES = f"""
+begin immediate;
 create virtual table if not exists papers using fts5({', '.join(WEIGHTS)}, tokenize = 'unicode61');
 create virtual table if not exists vocabulary using fts5vocab(papers, row);
-create table if not exists shown (id integer primary key, paper text unique, row text not null);
+create table if not exists shown (id integer primary key, paper text unique, slug text, mentions integer not null, row text not null);
 create table if not exists state (what text primary key, value text not null);
+commit;
 """
-VERSION = 1
+VERSION = 2
+MOST_TERMS = 100  # of a query
 LIKE = 80  # how alike (0 to 100) a word of the index must be to one that is not in it
 
 
@@ -35,46 +39,48 @@ def find(query: str, *, most: int = 20) -> list[dict]:
     Returns: at most `most` rows with slug (None for a paper that is neither in the library nor wanted), status ("library", "wanted" or
         "read"), area, title, year, arxiv, and mentions, the number of times it was read of.
     """
-    with contextlib.closing(_open()) as index:
-        _bring_up_to_date(index)
-        wanted = _match(index, query)
-        if not wanted:
-            return []
-        ranks = ", ".join(map(str, WEIGHTS.values()))
-        rows = index.execute(
-            f"select s.row, bm25(papers, {ranks}) from papers p join shown s on s.id = p.rowid where papers match ? order by 2 limit 400",
-            (wanted,)).fetchall()
-    return _once([{**json.loads(row), "score": round(-score, 3)} for row, score in rows])[:most]
+    return _of_the_index(lambda index: _best(index, query))[:most]
 
 
 def bring_up_to_date() -> None:
     """Take into the index what was read or settled since."""
-    with contextlib.closing(_open()) as index:
-        _bring_up_to_date(index)
+    _of_the_index(lambda index: None)
 
 
-def _once(rows: list[dict]) -> list[dict]:
+def _best(index: sqlite3.Connection, query: str) -> list[dict]:
+    if not (wanted := _match(index, query)):
+        return []
+    ranks = ", ".join(map(str, WEIGHTS.values()))
+    rows = index.execute(
+        f"select s.row, bm25(papers, {ranks}) from papers p join shown s on s.id = p.rowid where papers match ? order by 2 limit 400",
+        (wanted,)).fetchall()
+    mentions = dict(index.execute("select slug, sum(mentions) from shown where slug is not null group by slug"))
+    return _once([{**json.loads(row), "score": round(-score, 3)} for row, score in rows], mentions)
+
+
+def _once(rows: list[dict], mentions: dict[str, int]) -> list[dict]:
     """The rows, a paper of the library standing once for all that was read of it."""
     found: dict[object, dict] = {}
     for at, row in enumerate(rows):
         key = row["slug"] or at
         if key in found:
-            found[key] = {**(found[key] if row["status"] == "read" else row), "score": found[key]["score"],
-                          "mentions": found[key]["mentions"] + row["mentions"]}
+            found[key] = {**(found[key] if row["status"] == "read" else row), "score": found[key]["score"]}
         else:
             found[key] = row
+        found[key]["mentions"] = mentions.get(row["slug"], row["mentions"])
     return list(found.values())
 
 
 def _match(index: sqlite3.Connection, query: str) -> str:
     """The query in the index's own words: any of its terms, its neighbours also as one word, misspelt ones as the likeliest known."""
-    found = terms(query)
-    plain = words(query)
+    asked = terms(query)[:MOST_TERMS]
+    plain = words(query)[:MOST_TERMS]
+    found = [*asked]
     found += [stem for pair in itertools.pairwise(plain) for stem in stems("-".join(pair))[-1:]]
     found = list(dict.fromkeys(found))
     known = {row[0] for part in found for row in index.execute("select term from vocabulary where term = ?", (part,))}
-    asked = set(terms(query))
-    chosen = [term for term in found if term in known] + [near for term in found if term in asked - known for near in _near(index, term)]
+    misspelt = [term for term in asked if term not in known]
+    chosen = [term for term in found if term in known] + [near for term in misspelt for near in _near(index, term)]
     return " OR ".join(f'"{term}"' for term in dict.fromkeys(chosen))
 
 
@@ -87,40 +93,66 @@ def _near(index: sqlite3.Connection, term: str) -> list[str]:
     return [best[0]] if best else []
 
 
-def _open() -> sqlite3.Connection:
-    """The index that belongs to the store in use."""
+def _of_the_index(asked: Callable[[sqlite3.Connection], object]):
+    """What is asked of the index, up to date: made anew once where it is damaged, in memory where nothing can be written."""
     name = hashlib.sha256(os.environ.get("BAKEOFF_STORE", "").encode()).hexdigest()[:8]
-    file = places.state() / f"search-{name}.sqlite"
+    file = places.state() / f"search-{VERSION}-{name}.sqlite"
     try:
-        return _prepared(file)
-    except sqlite3.DatabaseError:  # cut off or of another making: it holds nothing that is not elsewhere
-        file.unlink(missing_ok=True)
-        return _prepared(file)
+        return _answer(file, asked)
+    except sqlite3.Error as problem:
+        kind = getattr(problem, "sqlite_errorcode", 0) & 0xFF
+        if kind in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
+            return _answer(":memory:", asked)
+        if kind not in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+            raise StoreError(f"the index {file} cannot be used: {problem}", "Delete it: it is made anew.") from None
+    for rest in ("", "-journal", "-wal", "-shm"):
+        Path(f"{file}{rest}").unlink(missing_ok=True)
+    return _answer(file, asked)
 
 
-def _prepared(file: Path) -> sqlite3.Connection:
-    index = sqlite3.connect(file, timeout=30)
-    index.execute("pragma journal_mode = wal")
-    index.executescript(TABLES)
-    return index
+def _answer(file: Path | str, asked: Callable[[sqlite3.Connection], object]):
+    with contextlib.closing(sqlite3.connect(file, timeout=30)) as index:
+        if not index.execute("select 1 from sqlite_master where name = 'state'").fetchone():
+            index.executescript(TABLES)
+        _bring_up_to_date(index)
+        return asked(index)
 
 
 def _bring_up_to_date(index: sqlite3.Connection) -> None:
-    state = dict(index.execute("select what, value from state"))
-    library, stamp = f"{VERSION} {profiles.fingerprint()}", glance.stamp()
-    if state.get("library") == library and state.get("stamp") == str(stamp):
+    if glance.standing()[2]:
+        _place_all()
+    if _state(index) == _wanted():
         return
     with index:
-        since = int(state.get("stamp", -1)) if state.get("library") == library and stamp >= int(state.get("stamp", -1)) else -1
-        if since < 0:
+        index.execute("begin immediate")  # another process may be doing the same
+        known, wanted = _state(index), _wanted()
+        same = all(known.get(what) == wanted[what] for what in ("library", "store")) and int(known["stamp"]) <= int(wanted["stamp"])
+        if not same:
             index.execute("delete from papers")
             index.execute("delete from shown")
             for paper, columns, row in _library():
                 _keep(index, paper, columns, row)
-        if stamp:
-            for paper, columns, row in _shelf(since):
+        if int(wanted["stamp"]):
+            for paper, columns, row in _shelf(int(known["stamp"]) if same else -1):
                 _keep(index, paper, columns, row)
-        index.executemany("insert or replace into state values (?, ?)", [("library", library), ("stamp", str(stamp))])
+        index.executemany("insert or replace into state values (?, ?)", wanted.items())
+
+
+def _state(index: sqlite3.Connection) -> dict[str, str]:
+    return dict(index.execute("select what, value from state"))
+
+
+def _wanted() -> dict[str, str]:
+    """What the index is made from: the library, and the store at its stamp."""
+    store, stamp, _ = glance.standing()
+    return {"library": profiles.fingerprint(), "store": str(store), "stamp": str(stamp)}
+
+
+def _place_all() -> None:
+    from . import shelf
+    from .store import Store
+    with Store() as store:
+        shelf.place_all(store)
 
 
 def _keep(index: sqlite3.Connection, paper: str, columns: dict[str, str], row: dict) -> None:
@@ -128,7 +160,8 @@ def _keep(index: sqlite3.Connection, paper: str, columns: dict[str, str], row: d
     if known:
         index.execute("delete from papers where rowid = ?", known)
         index.execute("delete from shown where id = ?", known)
-    number = index.execute("insert into shown (paper, row) values (?, ?)", (paper, json.dumps(row))).lastrowid
+    number = index.execute("insert into shown (paper, slug, mentions, row) values (?, ?, ?, ?)",
+                           (paper, row["slug"], row["mentions"], json.dumps(row))).lastrowid
     index.execute(f"insert into papers (rowid, {', '.join(WEIGHTS)}) values (?, {', '.join('?' * len(WEIGHTS))})",
                   (number, *(" ".join(terms(columns[name])) for name in WEIGHTS)))
 

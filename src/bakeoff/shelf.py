@@ -6,7 +6,6 @@ work grows with the digest and not with the shelf. What a person settled counts 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -29,8 +28,7 @@ class Shelved:
 
 def read(files: Iterable[str]) -> dict[str, Digest]:
     """The digests of some files, by the hash of their bytes."""
-    return {hashlib.sha256(Path(file).read_bytes()).hexdigest(): digest
-            for file in dict.fromkeys(files) for digest in [digests.read(Path(file))]}
+    return dict(digests.read_and_hash(Path(file)) for file in dict.fromkeys(files))
 
 
 def keep(store: Store, read: dict[str, Digest]) -> list[Shelved]:
@@ -48,8 +46,7 @@ def keep(store: Store, read: dict[str, Digest]) -> list[Shelved]:
 
 def _with_the_same(store: Store, found: list[Shelved]) -> list[Shelved]:
     """The papers, with what was read elsewhere and surely is the same paper of the library, whatever it said."""
-    sure = {(f"slug:{one.link.slug}", number) for one in found if one.link.slug and not one.link.doubtful for number in one.numbers}
-    store.mark(sure)
+    sure = _sure(found)
     known = {number for one in found for number in one.numbers}
     others = [item for item in store.papers(marked={mark for mark, _ in sure}).items() if item[0] not in known]
     slugs = {one.link.slug for one in found}
@@ -69,7 +66,7 @@ def place_all(store: Store) -> None:
 
 
 def shelved(store: Store, papers: Iterable[tuple[int, list[dict]]]) -> list[Shelved]:
-    """Papers as the store gives them, with their links."""
+    """Papers as the store gives them, with their links; those that are sure are marked, to be found by their paper."""
     found = {number: digests.found([(one["file"], mention_of(one)) for one in told]) for number, told in papers}
     settled = store.settled()
     order = {mark: at for at, mark in enumerate(settled)}
@@ -78,7 +75,14 @@ def shelved(store: Store, papers: Iterable[tuple[int, list[dict]]]) -> list[Shel
         said = [mark for mention in paper.told for mark in digests.marks(mention)[0] if mark in settled]
         if said:
             links[at] = recognise.settled(settled[max(said, key=order.get)])
-    return [Shelved((number,), paper, link) for (number, paper), link in zip(found.items(), links, strict=True)]
+    made = [Shelved((number,), paper, link) for (number, paper), link in zip(found.items(), links, strict=True)]
+    if sure := _sure(made):
+        store.mark(sure)
+    return made
+
+
+def _sure(papers: list[Shelved]) -> set[tuple[str, int]]:
+    return {(f"slug:{one.link.slug}", number) for one in papers if one.link.slug and not one.link.doubtful for number in one.numbers}
 
 
 def everything(store: Store) -> list[Shelved]:
@@ -108,16 +112,29 @@ def settle(store: Store, file: str, entry: int, slug: str | None, *, forget: boo
     Raises: DigestError: the file cannot be read, or has no such entry.
     """
     found = read([file])
-    (digest,) = found.values()
+    ((sha256, digest),) = found.items()
     if not 1 <= entry <= len(digest.mentions):
         raise DigestError(f"{file} has no entry {entry}", f"It has the entries 1 to {len(digest.mentions)}: bakeoff read {file}")
     mention = digest.mentions[entry - 1]
     own, _ = digests.marks(mention)
     if not own:
         raise DigestError(f"{file}: entry {entry} has no title, and too little text to be known again", "It cannot be settled.")
-    before = next(one.link for one in keep(store, found) if any(own & digests.marks(told)[0] for told in one.paper.told))
-    store.settle(own, slug) if not forget else store.unsettle(own)
+    papers = keep(store, found)
+    number = entries(store, sha256)[entry]
+    before = next(one.link for one in papers if number in one.numbers)
+    told = [mention_of(one) for one in store.papers(of=[sha256])[number]]
+    own = {mark for one in told for mark in digests.marks(one)[0]}
+    if forget:
+        store.unsettle(own)
+    else:  # a title may be another paper's as well, which an arXiv id tells from this one
+        store.settle({mark for mark in own if not (mark.startswith("title:") and any(one.arxiv for one in told))}, slug)
+    shelved(store, store.papers(marked=own).items())
     return mention, before
+
+
+def entries(store: Store, sha256: str) -> dict[int, int]:
+    """The number of the paper of each entry of a digest kept."""
+    return {one["entry"]: number for number, told in store.papers(of=[sha256]).items() for one in told if one["sha256"] == sha256}
 
 
 def as_json(one: Shelved) -> dict:

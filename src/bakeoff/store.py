@@ -9,12 +9,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 
 from sqlalchemy import URL, Column, Float, Integer, MetaData, String, Table, Text, create_engine, delete, event, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
 
 from . import places
@@ -48,6 +50,7 @@ _marks = Table(
 _settled = Table(
     "settled", _metadata, Column("mark", String(80), primary_key=True), Column("slug", String(200)), Column("kept", Float, nullable=False))
 _counted = Table("counted", _metadata, Column("what", String(40), primary_key=True), Column("number", Integer, nullable=False))
+_papers_counted, _identity = _counted.c.what == "papers", _counted.c.what == "store"
 
 
 def default_url() -> str | URL:
@@ -125,11 +128,19 @@ class Store:
         return [json.loads(row[0]) for row in self._read(select(column).order_by(_runs.c.kept))]
 
     def keep_digest(self, sha256: str, file: str, form: str, mentions: list[dict]) -> bool:
-        """Keep a digest that was read; False if the same bytes had been read before."""
+        """Keep a digest that was read; False if the same bytes had been read before.
+
+        Where they were read differently then, what is read now stands, and its papers are to be found anew (see `unplaced`).
+        """
         row = {"sha256": sha256, "file": file, "form": form, "mentions": json.dumps(mentions), "kept": time.time()}
         try:
             self._write(insert(_digests).values(row))
         except IntegrityError:
+            same = _digests.c.sha256 == sha256
+            if self._read(select(_digests.c.sha256).where(same, _digests.c.mentions != row["mentions"])):
+                self._write(_digests.update().where(same).values(mentions=row["mentions"]),
+                            delete(_mentions).where(_mentions.c.sha256 == sha256),
+                            _counted.update().where(_identity).values(number=secrets.randbits(31)))
             return False
         return True
 
@@ -150,36 +161,40 @@ class Store:
             choose: gets the candidates, as number -> mentions, and gives each mention the number of its paper; numbers that are not
                 a candidate's, a different one for each new paper, stand for new papers.
         """
-        with contextlib.suppress(IntegrityError):
-            self._write(insert(_counted).values(what="papers", number=0))
+        self._count()
         try:
             with self._engine.begin() as connection:
-                connection.execute(_counted.update().values(number=_counted.c.number + 1))  # whoever else wants to place must wait here
+                connection.execute(_one_more())  # whoever else wants to place must wait here
                 if connection.execute(select(_mentions.c.entry).where(_mentions.c.sha256 == sha256)).first():
                     return
                 known = _papers(connection, _candidates(connection, marks))
                 numbers = {number: number for number in known}
-                stamp = last = connection.execute(select(_counted.c.number)).scalar_one()
+                stamp = last = connection.execute(select(_counted.c.number).where(_papers_counted)).scalar_one()
                 for paper in (chosen := choose(known)):
                     if paper not in numbers:
                         last = numbers[paper] = last + 1
-                connection.execute(_counted.update().values(number=last))
+                connection.execute(_counted.update().where(_papers_counted).values(number=last))
                 connection.execute(insert(_mentions), [
                     {"sha256": sha256, "entry": entry, "paper": numbers[paper], "stamp": stamp} for entry, paper in enumerate(chosen, 1)])
                 _mark(connection, {(mark, numbers[paper]) for paper, both in zip(chosen, marks, strict=True) for mark in both[0] | both[1]})
         except SQLAlchemyError as problem:
             raise self._unusable(problem) from None
 
+    def _count(self) -> None:
+        """Have a number of papers to count on, and one by which this store is told from others, whoever comes first."""
+        known = {row.what for row in self._read(select(_counted))}
+        for what, number in (("papers", 0), ("store", secrets.randbits(31))):
+            if what not in known:
+                with contextlib.suppress(IntegrityError):
+                    self._write(insert(_counted).values(what=what, number=number))
+
     def mark(self, pairs: set[tuple[str, int]]) -> None:
         """Give papers marks, as (mark, number); those that they have already stay."""
-        with contextlib.suppress(IntegrityError):  # another process gave the same ones just now
-            try:
-                with self._engine.begin() as connection:
-                    _mark(connection, pairs)
-            except IntegrityError:
-                raise
-            except SQLAlchemyError as problem:
-                raise self._unusable(problem) from None
+        try:
+            with self._engine.begin() as connection:
+                _mark(connection, pairs)
+        except SQLAlchemyError as problem:
+            raise self._unusable(problem) from None
 
     def papers(self, *, since: int = -1, of: Iterable[str] | None = None, marked: Iterable[str] | None = None) -> dict[int, list[dict]]:
         """The papers read, as number -> its mentions in order of reading, each with `file` and `sha256`.
@@ -204,11 +219,19 @@ class Store:
         latest = self._read(select(_mentions.c.stamp).order_by(_mentions.c.stamp.desc()).limit(1))
         return latest[0].stamp if latest else 0
 
+    def standing(self) -> tuple[int, int, bool]:
+        """The store's own number, its stamp, and whether digests are still to be placed."""
+        own = self._read(select(_counted.c.number).where(_identity))
+        return own[0].number if own else 0, self.stamp(), bool(self.unplaced())
+
     def settle(self, marks: Iterable[str], slug: str | None) -> None:
         """Remember which paper the mentions with these marks are of, None for none of the library's, whatever was settled before."""
         marks = sorted(set(marks))
         rows = [{"mark": mark, "slug": slug, "kept": time.time()} for mark in marks]
-        self._write(delete(_settled).where(_settled.c.mark.in_(marks)), insert(_settled).values(rows), *_stamped(marks))
+        statements = delete(_settled).where(_settled.c.mark.in_(marks)), insert(_settled).values(rows), *_stamped(marks)
+        with contextlib.suppress(IntegrityError):  # another process settled the same ones just now: this one is the later
+            return self._write(*statements)
+        self._write(*statements)
 
     def unsettle(self, marks: Iterable[str]) -> None:
         """Forget what was settled of the mentions with these marks."""
@@ -250,11 +273,14 @@ def _digest(row) -> dict:
     return {"sha256": row.sha256, "file": row.file, "form": row.form, "mentions": json.loads(row.mentions)}
 
 
+def _one_more():
+    return _counted.update().where(_papers_counted).values(number=_counted.c.number + 1)
+
+
 def _stamped(marks: list[str]) -> list:
     """What gives the papers that have one of the marks a new stamp."""
-    now, papers = select(_counted.c.number).scalar_subquery(), select(_marks.c.paper).where(_marks.c.mark.in_(marks))
-    return [_counted.update().values(number=_counted.c.number + 1),
-            _mentions.update().where(_mentions.c.paper.in_(papers)).values(stamp=now)]
+    now, papers = select(_counted.c.number).where(_papers_counted).scalar_subquery(), select(_marks.c.paper).where(_marks.c.mark.in_(marks))
+    return [_one_more(), _mentions.update().where(_mentions.c.paper.in_(papers)).values(stamp=now)]
 
 
 def _candidates(connection, marks: list[tuple[set[str], set[str]]]) -> list[int]:
@@ -276,7 +302,13 @@ def _mark(connection, pairs: set[tuple[str, int]]) -> None:
     known = {(row.mark, row.paper) for part in _parts(sorted({mark for mark, _ in pairs}))
              for row in connection.execute(select(_marks).where(_marks.c.mark.in_(part)))}
     if new := sorted(pairs - known):
-        connection.execute(insert(_marks), [{"mark": mark, "paper": paper} for mark, paper in new])
+        connection.execute(_insert_new(connection, _marks), [{"mark": mark, "paper": paper} for mark, paper in new])
+
+
+def _insert_new(connection, table: Table):
+    """An insert that leaves alone what another process has put there meanwhile."""
+    own = {"sqlite": sqlite, "postgresql": postgresql}.get(connection.dialect.name)
+    return own.insert(table).on_conflict_do_nothing() if own else insert(table)
 
 
 def _papers(connection, numbers: list[int]) -> dict[int, list[dict]]:
@@ -291,7 +323,7 @@ def _papers(connection, numbers: list[int]) -> dict[int, list[dict]]:
     found: dict[int, list[dict]] = {number: [] for number in numbers}
     for row in rows:
         found[row.paper].append({**read[row.sha256][row.entry - 1], "file": row.file, "sha256": row.sha256})
-    return found
+    return {number: ones for number, ones in found.items() if ones}
 
 
 def _many_readers_one_writer(connection, _record) -> None:

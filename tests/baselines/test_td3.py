@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bakeoff.baselines.td3 import TD3
-from bakeoff.data.kinds import Transitions
+from bakeoff.data.kinds.transitions import Transitions
 from bakeoff.errors import NotFitted
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from bakeoff.data import collect
-from bakeoff.data.kinds import Environment, content_hash
+from bakeoff.data.kinds.environment import Environment
+from bakeoff.data.kinds.records import content_hash
 
 TASK = {"learning_steps": 20_000, "step_size": 0.3, "noise": 1.0}
 

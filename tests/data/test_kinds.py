@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from bakeoff.data.kinds import Images, Molecules, Picture, Table, Transitions, content_hash
+from bakeoff.data.kinds.images import Images
+from bakeoff.data.kinds.molecules import Molecules
+from bakeoff.data.kinds.picture import Picture
+from bakeoff.data.kinds.records import content_hash
+from bakeoff.data.kinds.table import Table
+from bakeoff.data.kinds.transitions import Transitions
 from bakeoff.errors import DataError
 
 RNG = np.random.default_rng(0)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from bakeoff.claim import Source
 from bakeoff.data import pictures, sets
-from bakeoff.data.kinds import Picture
+from bakeoff.data.kinds.picture import Picture
 from bakeoff.errors import DataError
 
 RNG = np.random.default_rng(0)

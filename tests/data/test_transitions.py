@@ -7,7 +7,7 @@ import pytest
 from bakeoff import places
 from bakeoff.claim import Source
 from bakeoff.data import collect, sets, transitions
-from bakeoff.data.kinds import content_hash
+from bakeoff.data.kinds.records import content_hash
 from bakeoff.errors import DataError
 
 OBSERVATIONS = [np.arange(8.0).reshape(4, 2), 10 + np.arange(6.0).reshape(3, 2)]  # two episodes: 3 steps, terminated; 2 steps, cut

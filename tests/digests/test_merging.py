@@ -81,3 +81,10 @@ def test_order_is_that_of_the_first_mention_and_repeats_in_one_file_merge():
 
 def test_papers_without_title_or_text_stay_apart():
     assert len(papers({}, {}, {"text": "ok"}, {"text": "ok"})) == 4
+
+
+def test_a_slip_in_the_title_of_the_same_text_makes_no_second_paper_but_a_digit_does():
+    title, text = "Deep Reinforcement Learning for Kelp 2", words(40)
+    assert len(papers({"title": title, "text": text}, {"title": title.replace("Learning", "Learnig"), "text": text})) == 1
+    assert len(papers({"title": title, "text": text}, {"title": title.replace("2", "3"), "text": text})) == 2
+    assert len(papers({"title": title, "text": text}, {"title": title.replace("Learning", "Learnig"), "text": words(41)})) == 2

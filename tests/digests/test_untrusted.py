@@ -11,7 +11,7 @@ from random import Random
 
 import pytest
 from harmless import assert_harmless, assert_on_the_web, assert_plain, assert_sound, assert_survives_json
-from hostile import FIELDS, FORMS, LARGE, PAGES, WRITERS, entry, hostile, repetitions
+from hostile import CANARY, FIELDS, FORMS, LARGE, PAGES, WRITERS, entry, hostile, repetitions
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -162,6 +162,7 @@ def test_the_site_made_after_reading_them_is_harmless(papers, tmp_path, capsys):
     assert cli.main(["site", str(tmp_path / "site")]) == 0
     pages = list((tmp_path / "site").rglob("*.html"))
     assert len(pages) > len(catalogue.entries())
+    assert CANARY in (tmp_path / "site" / "read.html").read_text(encoding="utf-8")
     for page in pages:
         assert_harmless(page.read_text(encoding="utf-8"))
 

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from bakeoff.data.kinds import Transitions
+from bakeoff.data.kinds.transitions import Transitions
 from bakeoff.parts.mlp import Critics, mlp
 from bakeoff.parts.replay import Box, Replay, follow, slow_copy
 

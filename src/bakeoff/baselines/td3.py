@@ -38,7 +38,7 @@ class TD3:
 
     Example:
         >>> import numpy as np
-        >>> from bakeoff.data.kinds import Transitions
+        >>> from bakeoff.data.kinds.transitions import Transitions
         >>> rng = np.random.default_rng(0)
         >>> x, action = rng.normal(size=(64, 3)), rng.uniform(-1, 1, (64, 2))
         >>> batch = Transitions(x, action, action[:, 0], x, np.ones(64), np.ones(64), [-1, -1], [1, 1])

@@ -29,7 +29,7 @@ import torch
 from .. import catalogue, trials
 from ..claim import ARMS, Budget, Drawing, Source
 from ..data import sets
-from ..data.kinds import content_hash
+from ..data.kinds.records import content_hash
 from ..errors import BakeoffError, NotFitted
 
 SEED, OTHER_SEED = 0, 1

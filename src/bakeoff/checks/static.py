@@ -16,7 +16,7 @@ SIGNATURES = {"treatment": ["train", "budget", "seed"], "control": ["train", "bu
 ORDER = ("the docstring", "imports", "PAPER", "CLAIM", "__all__", "the method", *SIGNATURES)
 
 PACKAGES = {"numpy", "scipy", "torch", "sklearn"}
-FLOORS = re.compile(r"bakeoff\.(claim|errors|data\.kinds|(parts|baselines)(\.\w+)*)")
+FLOORS = re.compile(r"bakeoff\.(claim|errors|data\.kinds(\.\w+)?|(parts|baselines)(\.\w+)*)")
 
 FORBIDDEN_NAMES = {"print", "open", "input", "eval", "exec", "compile", "__import__", "breakpoint"}
 FORBIDDEN_MODULES = {"asyncio", "atexit", "builtins", "concurrent", "ctypes", "datetime", "gc", "glob", "http", "importlib", "io", "joblib",

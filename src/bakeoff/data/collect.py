@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .kinds import Environment, Transitions
+from .kinds.environment import Environment
+from .kinds.transitions import Transitions
 
 SEED = 0
 REFERENCE_EPISODES = 10

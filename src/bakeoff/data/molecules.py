@@ -1,15 +1,14 @@
 """Molecules from a user's file of SMILES, and from the named public sets.
 
 A doubtful row stops the loading with one message that names every kind of doubt, how many rows have it and the first of
-them; an option then says what to do about it. Rows count from 1 below the header line. Nothing is dropped unasked, and
-what is dropped or changed when asked is counted in a warning.
+them; an option then says what to do about it. Rows count from 1 below the header line. Nothing is dropped unasked but
+wholly empty rows, and what is dropped or changed is counted in a warning.
 """
 
 from __future__ import annotations
 
 import csv
-import difflib
-import math
+import gzip
 import warnings
 from collections import defaultdict
 from pathlib import Path
@@ -17,12 +16,19 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError, MissingPackage
-from .kinds import Molecules
+from .columns import COLUMNAR, SEPARATED, choice, column, form_of, frame, number
+from .kinds.molecules import SPLITS, Molecules
 
-SEPARATED = (".csv", ".tsv", ".tab")
 BARE = (".smi", ".smiles", ".txt")
-COLUMNAR = (".parquet", ".pq")
-MISSING = {"", "na", "n/a", "nan", "null", "none"}
+LARGE = 500  # atoms
+
+WAYS = {"invalid": ("error", "drop"), "mixtures": ("error", "keep", "largest", "drop"), "radicals": ("error", "keep", "drop"),
+        "wildcards": ("error", "keep", "drop"), "large": ("error", "keep", "drop"), "duplicates": ("error", "keep", "mean", "drop")}
+EMPTY_ROW, EMPTY, UNREADABLE, PARTS = "empty row", "empty SMILES", "unreadable SMILES", "several unbonded parts"
+UNPAIRED, WILDCARD, LARGER = "unpaired electrons", "a wildcard atom", f"more than {LARGE} atoms"
+AGAIN, CONFLICT = "a molecule of an earlier row", "a molecule of an earlier row, with other targets"
+SETTLED_BY = {EMPTY: "invalid", UNREADABLE: "invalid", PARTS: "mixtures", UNPAIRED: "radicals", WILDCARD: "wildcards", LARGER: "large",
+              AGAIN: "duplicates", CONFLICT: "duplicates"}
 
 DRUGS = {  # approved medicines, drawn without stereochemistry
     "aspirin": "CC(=O)Oc1ccccc1C(=O)O", "paracetamol": "CC(=O)Nc1ccc(O)cc1", "ibuprofen": "CC(C)Cc1ccc(cc1)C(C)C(=O)O",
@@ -57,7 +63,8 @@ DRUGS = {  # approved medicines, drawn without stereochemistry
 }
 
 
-def load(path: Path, *, smiles: str = "smiles", target: str | None = None, invalid: str = "error", mixtures: str = "error",
+def load(path: Path, *, smiles: str = "smiles", target: str | None = None, split: str = "shuffle", invalid: str = "error",
+         mixtures: str = "error", radicals: str = "error", wildcards: str = "error", large: str = "error",
          duplicates: str = "error") -> Molecules:
     """Molecules from a CSV, TSV, .smi or Parquet file.
 
@@ -65,184 +72,171 @@ def load(path: Path, *, smiles: str = "smiles", target: str | None = None, inval
         path: the file. A .smi or .txt file has one SMILES a line, a name after it allowed; the others have named columns.
         smiles: the column of SMILES, in any case of letters.
         target: the column of measured values, several with commas between them; empty cells are values not measured.
+        split: "shuffle", "scaffold" or "balanced scaffold", as `Molecules` explains.
         invalid: rows without a readable SMILES: "error", or "drop".
         mixtures: SMILES of several unbonded parts, such as salts: "error", "keep", "largest" (the part with most atoms), or "drop".
-        duplicates: one molecule in several rows: "error", "keep" (it may then be in both train and test), or "mean" (one row,
-            its targets averaged over the rows that have them).
+        radicals: molecules with unpaired electrons: "error", "keep", or "drop".
+        wildcards: molecules with an atom `*` that stands for any: "error", "keep", or "drop".
+        large: molecules of more than 500 atoms, hydrogen not counted: "error", "keep", or "drop".
+        duplicates: one molecule in several rows: "error", "keep" (it may then be in both train and test), "mean" (one row,
+            its targets averaged over the rows that have them), or "drop" (one row where all targets agree, else none).
 
     Returns:
-        The molecules in the file's order, as RDKit's canonical SMILES, with targets (N, T).
+        The molecules in the file's order, as RDKit's canonical SMILES with their stereochemistry, with targets (N, T).
 
     Raises:
         DataError: the file, a column or a row is not as expected.
         MissingPackage: RDKit is not installed.
     """
-    choices = {"invalid": (invalid, ("error", "drop")), "mixtures": (mixtures, ("error", "keep", "largest", "drop")),
-               "duplicates": (duplicates, ("error", "keep", "mean"))}
-    for name, (found, known) in choices.items():
-        if found not in known:
-            raise DataError(f"--{name} {found}: no such choice", f"The choices: {', '.join(known)}.")
+    ways = {"invalid": invalid, "mixtures": mixtures, "radicals": radicals, "wildcards": wildcards, "large": large,
+            "duplicates": duplicates}
+    for name, found in ways.items():
+        choice(name, found, WAYS[name])
+    by = choice("split", split, SPLITS)
     path = Path(path)
-    names = [one.strip() for one in target.split(",")] if target else []
-    rows, texts, targets, names = _rows(path, smiles, names)
-    chemistry = _chemistry()
-    doubts: dict[str, list[int]] = defaultdict(list)
-    read: dict[int, str] = {}  # position -> canonical SMILES
-    first: dict[str, int] = {}
-    with chemistry.rdBase.BlockLogs():
-        for place, text in enumerate(texts):
-            doubt, canonical = _molecule(chemistry.Chem, text, mixtures)
-            if doubt:
-                doubts[doubt].append(place)
-            if canonical is None:
-                continue
-            if canonical in first:
-                same = np.array_equal(targets[place], targets[first[canonical]], equal_nan=True)
-                doubts["a molecule of an earlier row" if same else "a molecule of an earlier row, with other targets"].append(place)
-            first.setdefault(canonical, place)
-            read[place] = canonical
-    _judge(path, doubts, rows, {"empty SMILES": invalid, "unreadable SMILES": invalid, "several unbonded parts": mixtures,
-                                "a molecule of an earlier row": duplicates,
-                                "a molecule of an earlier row, with other targets": duplicates}, texts)
-    if not read:
+    rows, texts, targets, names = _rows(path, smiles, [one.strip() for one in target.split(",")] if target else [])
+    doubts, read = examine(texts, ways)
+    groups = defaultdict(list)
+    for place, canonical in read.items():
+        groups[canonical].append(place)
+    conflicting = set()
+    for canonical, (first, *others) in groups.items():
+        for place in others:
+            same = np.array_equal(targets[place], targets[first], equal_nan=True)
+            doubts[AGAIN if same else CONFLICT].append(place)
+            conflicting |= set() if same else {canonical}
+    judge(path, doubts, rows, ways, texts)
+    if duplicates == "drop":
+        groups = {canonical: places[:1] for canonical, places in groups.items() if canonical not in conflicting}
+    if not groups:
         raise DataError(f"{path}: no molecule is left of {len(texts)} rows", "Give a file with one SMILES in every row.")
-    if duplicates == "mean":
-        groups = defaultdict(list)
-        for place, canonical in read.items():
-            groups[canonical].append(place)
-        return Molecules(tuple(groups), np.stack([_mean(targets[places]) for places in groups.values()]), tuple(names))
-    return Molecules(tuple(read.values()), targets[list(read)], tuple(names))
+    if duplicates in ("mean", "drop"):
+        return Molecules(tuple(groups), np.stack([_mean(targets[places]) for places in groups.values()]), names, by)
+    return Molecules(tuple(read.values()), targets[list(read)], names, by)
 
 
-def drugs() -> Molecules:
+def drugs(*, split: str = "shuffle") -> Molecules:
     """Well-known medicines, written in this module."""
-    return Molecules(tuple(DRUGS.values()))
+    return Molecules(tuple(DRUGS.values()), by=choice("split", split, SPLITS))
 
 
-def lines(files: list[Path]) -> Molecules:
+def lines(files: list[Path], *, split: str = "shuffle") -> Molecules:
     """One SMILES a line, of files whose bytes are pinned: read as they are."""
-    texts = (line.strip() for file in files for line in file.read_text(encoding="utf-8").splitlines())
-    return Molecules(tuple(text for text in texts if text))
+    texts = []
+    for file in files:
+        with (gzip.open if file.suffix == ".gz" else open)(file, "rt", encoding="utf-8") as stream:
+            texts += [line.strip() for line in stream if line.strip()]
+    return Molecules(tuple(texts), by=choice("split", split, SPLITS))
 
 
-def packaged_table(files: list[Path], smiles: str, target: str) -> Molecules:
-    """Two columns of a CSV file whose bytes are pinned: read as they are."""
+def packaged_table(files: list[Path], smiles: str, target: str, without: str = "", *, split: str = "shuffle") -> Molecules:
+    """Columns of a CSV file whose bytes are pinned, read as they are, but for the rows `without`, whose SMILES RDKit cannot read.
+
+    `target` names one column, or several with commas between them; an empty cell is NaN. Rows count from 1.
+    """
+    names = tuple(target.split(","))
+    left_out = {int(row) for row in without.split(",") if row}
     with open(files[0], newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
-    return Molecules(tuple(row[smiles].strip() for row in rows), [[float(row[target])] for row in rows], (target,))
+        rows = [row for place, row in enumerate(csv.DictReader(stream), 1) if place not in left_out]
+    targets = [[float(row[name] or "nan") for name in names] for row in rows]
+    return Molecules(tuple(row[smiles].strip() for row in rows), targets, names, choice("split", split, SPLITS))
 
 
-def _rows(path: Path, smiles: str, names: list[str]) -> tuple[list[int], list[str], np.ndarray, list[str]]:
-    """Row numbers, SMILES as they stand, targets (N, T) and their names as the file writes them."""
-    import pandas
-    form = path.with_suffix("").suffix.lower() if path.suffix == ".gz" else path.suffix.lower()
+def examine(texts: list[str | None], ways: dict[str, str]) -> tuple[dict[str, list[int]], dict[int, str]]:
+    """What is doubtful, as doubt -> positions, and what to go on with, as position -> canonical SMILES.
+
+    `texts` has the SMILES as they stand, None for an empty row.
+    """
+    rdkit = _chemistry()
+    doubts: dict[str, list[int]] = defaultdict(list)
+    read: dict[int, str] = {}
+    with rdkit.rdBase.BlockLogs():
+        for place, text in enumerate(texts):
+            found, canonical = _molecule(rdkit.Chem, text, ways)
+            for doubt in found:
+                doubts[doubt].append(place)
+            if canonical is not None:
+                read[place] = canonical
+    return doubts, read
+
+
+def judge(path: Path, doubts: dict[str, list[int]], rows: list[int], ways: dict[str, str], texts: list[str | None],
+          settled_by: dict[str, str] = SETTLED_BY) -> None:
+    """Stop for the doubts that no option settles; count the settled ones in warnings."""
+
+    def told(doubt: str) -> str:
+        places = doubts[doubt]
+        shown = ", ".join(f"row {rows[place]} ({_short(texts[place])})" if texts[place] else f"row {rows[place]}" for place in places[:3])
+        return f"{len(places)} of {len(rows)} rows: {doubt}, {shown}{', ...' if len(places) > 3 else ''}"
+
+    way = {doubt: "drop" if doubt == EMPTY_ROW else ways[settled_by[doubt]] for doubt in doubts}
+    if unsettled := [doubt for doubt in doubts if way[doubt] == "error"]:
+        hints = dict.fromkeys(f"--{option} {_either(WAYS[option][1:])}" for option in (settled_by[doubt] for doubt in unsettled))
+        raise DataError(f"{path}: " + "; ".join(told(doubt) for doubt in unsettled), f"Correct the rows, or add {'; '.join(hints)}.")
+    for doubt in doubts:
+        warnings.warn(f"{path}: {told(doubt)}: {way[doubt]}", UserWarning, stacklevel=3)
+
+
+def _molecule(Chem, text: str | None, ways: dict[str, str]) -> tuple[list[str], str | None]:
+    """What is doubtful about a SMILES, and the canonical SMILES to go on with (None: to be left out)."""
+    if not text:
+        return [EMPTY_ROW if text is None else EMPTY], None
+    molecule = Chem.MolFromSmiles(text)
+    if molecule is None or not molecule.GetNumAtoms():
+        return [UNREADABLE], None
+    doubts = []
+    if "." in text and len(parts := Chem.GetMolFrags(molecule, asMols=True)) > 1:
+        doubts.append(PARTS)
+        if ways["mixtures"] == "largest":
+            molecule = max(parts, key=lambda part: part.GetNumAtoms())
+    atoms = list(molecule.GetAtoms())
+    doubts += [UNPAIRED] * any(atom.GetNumRadicalElectrons() for atom in atoms)
+    doubts += [WILDCARD] * any(atom.GetAtomicNum() == 0 for atom in atoms)
+    doubts += [LARGER] * (len(atoms) > LARGE)
+    dropped = any(ways[SETTLED_BY[doubt]] == "drop" for doubt in doubts)
+    return doubts, None if dropped else Chem.MolToSmiles(molecule)
+
+
+def _rows(path: Path, smiles: str, names: list[str]) -> tuple[list[int], list[str | None], np.ndarray, tuple[str, ...]]:
+    """Row numbers, SMILES as they stand (None for an empty row), targets (N, T) and their names as the file writes them."""
+    form = form_of(path)
     if not path.is_file():
         raise DataError(f"{path} is not a file", "Molecules come as one CSV, TSV, .smi or Parquet file.")
     if form not in SEPARATED + BARE + COLUMNAR:
         raise DataError(f"{path}: unknown form {form or 'without a suffix'!r}",
                         f"Expected one of {', '.join(SEPARATED + BARE + COLUMNAR)} (the text forms also with .gz).")
-    try:
-        if form in COLUMNAR:
-            frame = pandas.read_parquet(path)
-            frame = frame.astype(object).where(frame.notna(), "").astype(str)
-        elif form in BARE:
-            return _bare(path, names)
-        else:
-            frame = pandas.read_csv(path, sep=_separator(path, form), dtype=str, keep_default_na=False, skip_blank_lines=False,
-                                    encoding="utf-8-sig", index_col=False)
-    except UnicodeDecodeError as problem:
-        raise DataError(f"{path} is not UTF-8 text: byte {problem.start}", "Save it as UTF-8.") from None
-    except (ValueError, OSError) as problem:  # pandas' and Arrow's reading errors are ValueErrors
-        raise DataError(f"{path} cannot be read: {' '.join(str(problem).split())}",
-                        "Give a table with one header row and one molecule a row.") from None
-    frame.columns = [str(name).strip() for name in frame.columns]
-    column = _column(path, frame, smiles, "smiles")
-    wanted = [_column(path, frame, name, "target") for name in names]
-    cells = frame.map(str.strip)
-    rows = [row for row, blank in enumerate((cells == "").all(axis=1), 1) if not blank]
-    cells = cells.iloc[[row - 1 for row in rows]]
-    targets = [[_number(path, row, name, cell) for cell, name in zip(values, wanted, strict=True)]
+    if form in BARE:
+        return _bare(path, names)
+    cells = frame(path)
+    key = column(path, cells.columns, smiles, "smiles")
+    wanted = [column(path, cells.columns, name, "target") for name in names]
+    rows = list(range(1, len(cells) + 1))
+    blank = (cells == "").all(axis=1)
+    targets = [[number(path, row, name, cell) for cell, name in zip(values, wanted, strict=True)]
                for row, values in zip(rows, cells[wanted].itertuples(index=False, name=None), strict=True)]
-    return rows, list(cells[column]), np.array(targets, dtype=float).reshape(len(rows), len(wanted)), wanted
+    texts = [None if nothing else text for text, nothing in zip(cells[key], blank, strict=True)]
+    return rows, texts, np.array(targets, dtype=float).reshape(len(rows), len(wanted)), tuple(wanted)
 
 
-def _bare(path: Path, names: list[str]) -> tuple[list[int], list[str], np.ndarray, list[str]]:
-    import gzip
+def _bare(path: Path, names: list[str]) -> tuple[list[int], list[str | None], np.ndarray, tuple[str, ...]]:
     if names:
         raise DataError(f"{path}: there are no columns, so none named {names[0]!r}", "Give targets in a CSV, TSV or Parquet file.")
-    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig") as stream:
-        words = [line.split() for line in stream]
-    header = bool(words) and bool(words[0]) and words[0][0].casefold() == "smiles"
-    kept = [(row, line[0]) for row, line in enumerate(words[header:], 1) if line]
-    return [row for row, _ in kept], [text for _, text in kept], np.zeros((len(kept), 0)), []
-
-
-def _separator(path: Path, form: str) -> str:
-    import gzip
-    if form != ".csv":
-        return "\t"
-    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig") as stream:
-        header = stream.readline()
-    return max(",;\t", key=header.count)
-
-
-def _column(path: Path, frame, name: str, option: str) -> str:
-    matches = [one for one in frame.columns if one.casefold() == name.casefold()]
-    if name in matches:
-        matches = [name]
-    if len(matches) == 1 and list(frame.columns).count(matches[0]) == 1:
-        return matches[0]
-    if matches:
-        raise DataError(f"{path}: {len(matches)} columns are called {name!r} when case is ignored", "Rename all but one of them.")
-    lower = {one.casefold(): one for one in frame.columns}
-    near = [lower[one] for one in difflib.get_close_matches(name.casefold(), lower, 3, 0.5)]
-    near += [one for key, one in lower.items() if name.casefold() in key and one not in near]
-    hint = f"Did you mean --{option} {near[0]!r}? " if near else f"Name it with --{option} COLUMN. "
-    raise DataError(f"{path}: there is no column {name!r}", f"{hint}The columns: {', '.join(frame.columns)}.")
-
-
-def _number(path: Path, row: int, name: str, cell: str) -> float:
-    if cell.casefold() in MISSING:
-        return math.nan
     try:
-        value = float(cell)
-    except ValueError:
-        value = math.inf
-    if math.isinf(value):
-        raise DataError(f"{path}, row {row}, column {name!r}: found {cell!r}",
-                        "Expected a number, or an empty cell where nothing was measured.")
-    return value
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig") as stream:
+            words = [line.split() for line in stream.read().rstrip().splitlines()]
+    except UnicodeDecodeError as problem:
+        raise DataError(f"{path} is not UTF-8 text: byte {problem.start}", "Save it as UTF-8.") from None
+    words = words[bool(words) and bool(words[0]) and words[0][0].casefold() == "smiles":]
+    return list(range(1, len(words) + 1)), [line[0] if line else None for line in words], np.zeros((len(words), 0)), ()
 
 
-def _molecule(Chem, text: str, mixtures: str) -> tuple[str, str | None]:
-    """What is doubtful about a SMILES ("" for nothing), and the canonical SMILES to go on with (None: to be left out)."""
-    if not text:
-        return "empty SMILES", None
-    molecule = Chem.MolFromSmiles(text)
-    if molecule is None or not molecule.GetNumAtoms():
-        return "unreadable SMILES", None
-    if "." not in text or len(parts := Chem.GetMolFrags(molecule, asMols=True)) == 1:
-        return "", Chem.MolToSmiles(molecule)
-    if mixtures == "largest":
-        molecule = max(parts, key=lambda part: part.GetNumAtoms())
-    return "several unbonded parts", None if mixtures == "drop" else Chem.MolToSmiles(molecule)
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 60 else text[:57] + "...")
 
 
-def _judge(path: Path, doubts: dict[str, list[int]], rows: list[int], handled: dict[str, str], texts: list[str]) -> None:
-    """Stop for the doubts that no option settles; count the settled ones in a warning."""
-
-    def told(doubt: str) -> str:
-        places = doubts[doubt]
-        shown = ", ".join(f"row {rows[place]} ({texts[place]!r})" if texts[place] else f"row {rows[place]}" for place in places[:3])
-        return f"{len(places)} of {len(rows)} rows: {doubt}, {shown}{', ...' if len(places) > 3 else ''}"
-
-    open_ = [doubt for doubt in doubts if handled[doubt] == "error"]
-    if open_:
-        ways = {"S": "--invalid drop", "p": "--mixtures keep, largest or drop", "r": "--duplicates keep or mean"}
-        hints = dict.fromkeys(ways["S" if "SMILES" in doubt else "p" if "parts" in doubt else "r"] for doubt in open_)
-        raise DataError(f"{path}: " + "; ".join(told(doubt) for doubt in open_), f"Correct the rows, or add {'; '.join(hints)}.")
-    for doubt in doubts:
-        warnings.warn(f"{path}: {told(doubt)}: {handled[doubt]}", UserWarning, stacklevel=3)
+def _either(choices: tuple[str, ...]) -> str:
+    *most, last = choices
+    return f"{', '.join(most)} or {last}" if most else last
 
 
 def _mean(targets: np.ndarray) -> np.ndarray:

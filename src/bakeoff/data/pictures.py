@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
-from .kinds import Picture
+from .kinds.picture import Picture
 
 LARGEST = 50_000_000  # pixels; a small file can claim far more, and decoding it would fill the memory
 FULL = {"uint8": 255, "uint16": 65535, "bool": 1}

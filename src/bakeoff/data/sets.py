@@ -6,6 +6,7 @@ the SHA-256 pinned here. Sets without files come with an installed package, or a
 
 from __future__ import annotations
 
+import ast
 import gzip
 import hashlib
 import http.client
@@ -16,9 +17,11 @@ import shutil
 import tempfile
 import urllib.request
 import warnings
+import zipfile
 import zlib
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 
 from .. import places
 from ..claim import Source
@@ -28,15 +31,23 @@ _MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 _FASHION = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 _MOLECULES = "https://raw.githubusercontent.com/GLambard/Molecules_Dataset_Collection/master/originals/"
 _ZINC = "https://raw.githubusercontent.com/wengong-jin/icml18-jtnn/master/data/zinc/"
+_QED = "https://raw.githubusercontent.com/wengong-jin/hgraph2graph/master/data/qed/"
+_QML = "8bb833cdbbe69405384d6796920c5418dc53b6ba"
+_DEEPDTA = "https://raw.githubusercontent.com/hkmztrk/DeepDTA/master/data/"
+_ADK = "https://raw.githubusercontent.com/MDAnalysis/mdanalysis/d2729f71809f1f5fc2d3644ef48ee351e3b28f3d/testsuite/MDAnalysisTests/data/"
 
 
 @dataclass(frozen=True)
 class File:
-    """One file of a set: its path under the data folder, its SHA-256 (of what is inside, for a .gz file), where it is fetched."""
+    """One file of a set: its path under the data folder, its SHA-256 (of what is inside, for a .gz file), where it is fetched.
+
+    Of a .zip file only `folder` counts, wherever it lies inside: the hash is over its files' names and bytes, in order of the names.
+    """
 
     path: str
     sha256: str
     url: str
+    folder: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,6 +60,15 @@ class NamedSet:
     files: tuple[File, ...] = ()
     options: tuple[tuple[str, str], ...] = ()
 
+
+def _files(folder: str, root: str, hashes: dict[str, str]) -> tuple[File, ...]:
+    """Files under one folder, fetched by the same names below an address."""
+    return tuple(File(f"{folder}/{name}", sha256, root + name) for name, sha256 in hashes.items())
+
+
+_UNLABELLED = _files("zinc250k", _ZINC, {
+    "valid.txt": "ad7d9c2bfebd93ffda6c32ed0e89d1714ae1f592f6340c0e6ae057521bbae30d",
+    "test.txt": "31f6ce92914814db33bf0dbfc45f3836193e27cb80a59c54d88bc05a1f5fab83"})
 
 SETS: dict[str, NamedSet] = {
     "digits": NamedSet("images", "digits", "1,797 handwritten digits of 8 x 8 pixels; comes with scikit-learn"),
@@ -80,13 +100,81 @@ SETS: dict[str, NamedSet] = {
     "diabetes": NamedSet("tables", "packaged", "442 patients, 10 measurements, disease progression; comes with scikit-learn",
                          options=(("name", "diabetes"),)),
     "drugs": NamedSet("molecules", "drugs", "62 well-known medicines; comes with bakeoff"),
-    "zinc": NamedSet("molecules", "lines", "29,445 drug-like molecules, the validation and test parts of ZINC-250k", (
-        File("zinc250k/valid.txt", "ad7d9c2bfebd93ffda6c32ed0e89d1714ae1f592f6340c0e6ae057521bbae30d", _ZINC + "valid.txt"),
-        File("zinc250k/test.txt", "31f6ce92914814db33bf0dbfc45f3836193e27cb80a59c54d88bc05a1f5fab83", _ZINC + "test.txt"))),
-    "esol": NamedSet("molecules", "packaged_table", "1,128 molecules with their measured solubility", (
-        File("moleculenet/ESOL_delaney-processed.csv", "8c06a76f0c6487d29ab0f903e6a7a7139f189ab3c1178f159c8be8964602f189",
-             _MOLECULES + "ESOL_delaney-processed.csv"),),
+    "zinc": NamedSet("molecules", "lines", "29,445 drug-like molecules, the validation and test parts of ZINC-250k", _UNLABELLED),
+    "esol": NamedSet(
+        "molecules", "packaged_table", "1,128 molecules with their measured solubility (log10 mol/L)",
+        _files("moleculenet", _MOLECULES, {
+            "ESOL_delaney-processed.csv": "8c06a76f0c6487d29ab0f903e6a7a7139f189ab3c1178f159c8be8964602f189"}),
         (("smiles", "smiles"), ("target", "measured log solubility in mols per litre"))),
+    "freesolv": NamedSet(
+        "molecules", "packaged_table", "642 molecules with their measured free energy of hydration (kcal/mol)",
+        _files("moleculenet", _MOLECULES, {"FreeSolv_SAMPL.csv": "ab5895d914ee87cb563bd7b9611e869527bba45bec6b014d34dc495a0f9dcb72"}),
+        (("smiles", "smiles"), ("target", "expt"))),
+    "lipophilicity": NamedSet(
+        "molecules", "packaged_table",
+        "4,200 molecules with their octanol/water distribution at pH 7.4 (logD)",
+        _files("moleculenet", _MOLECULES, {"Lipophilicity.csv": "aed41590cb30609d51d8e08ad3ff06495a76e80e211358801f596b10da69bacd"}),
+        (("smiles", "smiles"), ("target", "exp"))),
+    "bace": NamedSet(
+        "molecules", "packaged_table", "1,513 molecules: do they inhibit beta-secretase 1?",
+        _files("moleculenet", _MOLECULES, {"bace.csv": "d36f089649984f7bfaa4589ccc3ae907b831780a01ccfd065a5b604939e1a5df"}),
+        (("smiles", "smiles"), ("target", "Class"))),
+    "bbbp": NamedSet(
+        "molecules", "packaged_table",
+        "2,039 molecules: do they pass the blood-brain barrier? 11 unreadable rows are left out",
+        _files("moleculenet", _MOLECULES, {"BBBP.csv": "d07a38487aeac5cee5508413e468043ef3097451d2a112701c2d60be9ec6b662"}),
+        (("smiles", "smiles"), ("target", "p_np"),
+         ("without", "60,62,392,615,643,646,647,648,649,650,686"))),
+    "clintox": NamedSet(
+        "molecules", "packaged_table",
+        "1,480 drugs: approved? failed for toxicity? 4 unreadable rows are left out",
+        _files("moleculenet", _MOLECULES, {"clintox.csv": "0bd655529cebe6d94addd48b8afdab6fa0438b4503a470866231793f235d7e61"}),
+        (("smiles", "smiles"), ("target", "FDA_APPROVED,CT_TOX"),
+         ("without", "8,303,1220,1221"))),
+    "tox21": NamedSet(
+        "molecules", "packaged_table",
+        "7,823 molecules in 12 toxicity assays, not each in all; 8 unreadable rows are left out",
+        _files("moleculenet", _MOLECULES, {"tox21.csv": "7d7e7facd853a63e79ddce4e9c3fcb7a0d83a1c300b603031c0f2c64fbe77761"}),
+        (("smiles", "smiles"), ("target", "NR-AR,NR-AR-LBD,NR-AhR,NR-Aromatase,NR-ER,NR-ER-LBD,"
+                    "NR-PPAR-gamma,SR-ARE,SR-ATAD5,SR-HSE,SR-MMP,SR-p53"),
+         ("without", "1323,2291,2298,3559,4566,4650,5539,6724"))),
+    "zinc-qed": NamedSet("molecules", "lines", "86,334 drug-like molecules of ZINC-250k, chosen for a high QED", (
+        File("zinc250k/qed_mols.txt.gz", "21fb3cb7b97380d2de514e458a25081d39e019c84df8636971c77bf1572452eb", _QED + "mols.txt"),)),
+    "clusters": NamedSet("structures", "clusters", "300 clusters of neon and argon atoms with their Lennard-Jones energy; made here"),
+    "qm7": NamedSet("structures", "qm7", "7,101 small molecules in three dimensions with their atomisation energy (kcal/mol)", (
+        File("qm7/qm7_xyz.zip", "712ee98d7369d47ba4991f2802eb25465d826ea1ab33486b47259362ff951683",
+             "https://codeload.github.com/qmlcode/qml/zip/" + _QML, folder="qm7"),
+        File("qm7/hof_qm7.txt", "e11bc6aac9e76b12bffcdf8d6579a8c21bea6b7e7ef59d742fd7e0f440bd42d4",
+             f"https://raw.githubusercontent.com/qmlcode/qml/{_QML}/tests/data/hof_qm7.txt"))),
+    "drugs-hormones": NamedSet("affinities", "made", "62 medicines against 8 short hormones with made-up values; made here"),
+    "davis": NamedSet(
+        "affinities", "davis", "68 kinase inhibitors against 442 kinases, every pair measured (pKd)",
+        _files("davis", _DEEPDTA + "davis/", {
+            "ligands_iso.txt": "58b3cd168ed12962eb856e4e4e5dab1abbd42d6c0912eed2b9987bf578c7fafd",
+            "proteins.txt": "187cedeee10cd3b58af915a2861a5ed0c4ff42a2d728f4dea5e0b47e3d75b291",
+            "drug-target_interaction_affinities_Kd__Davis_et_al.2011v1.txt":
+                "e2c3d003d49aff61f70be24feafd8d084b0df9404d919338088855828e252d88",
+            "folds/train_fold_setting1.txt": "bb7a63b2178c40a4e2417bc701b95511407787fa5eabb6a43a695fe6bd722f56",
+            "folds/test_fold_setting1.txt": "c97589fa2fae318b01870854af0ab6fdd155dd38524cc6ac1d0319418ac6d568"}) + _UNLABELLED),
+    "kiba": NamedSet(
+        "affinities", "kiba", "2,111 drugs against 229 kinases, 118,254 pairs with a KIBA score",
+        _files("kiba", _DEEPDTA + "kiba/", {
+            "ligands_iso.txt": "b141f83ca38af4bf53c6bb70cd466e8bdf4fd175d52102ebc41f15a986df9012",
+            "proteins.txt": "2ba9dbc2959d88b0740aaf28828c4c611c2dbd1c2019547eb2ec1c3daa192604",
+            "kiba_binding_affinity_v2.txt": "0b062d3f51e80b63acda95bcc6364cacafa744d1dcd2d97293ccc878540b5732",
+            "folds/train_fold_setting1.txt": "da74eeeb2c3e7d52a2fd6daac0dc105bba097c222337230eec69d9fd7e1c301e",
+            "folds/test_fold_setting1.txt": "92801eec2caddf950235c6c6a46d999d2eeeaa6d35cbeffd68c72a5cf54b208d"}) + _UNLABELLED),
+    "hinge": NamedSet("trajectories", "hinge", "96 frames of a helix of 16 residues that bends at its middle; made here"),
+    "adk": NamedSet(
+        "trajectories", "charmm", "98 frames of adenylate kinase opening, its 642 backbone atoms",
+        _files("adk", _ADK, {
+            "adk.psf": "96cec916c4b5b19a7acb91bd1e672fb9c8b032aee1e7f0868a50655902c9b5b8",
+            "adk_dims.dcd": "859a5bd9e7de45a0f2401f7971c5ffc296168e7c23f6f65382bde7c1686c19f1"})),
+    "adk-second": NamedSet(
+        "trajectories", "charmm", "102 frames of adenylate kinase opening, another run",
+        _files("adk", _ADK, {
+            "adk.psf": "96cec916c4b5b19a7acb91bd1e672fb9c8b032aee1e7f0868a50655902c9b5b8",
+            "adk_dims2.dcd": "10a1740a6c05bd8dfd8107195d778f7f96f3c3b8aec48833d79a80e9b18843c6"})),
     "inverted-pendulum-imperfect": NamedSet(
         "transitions", "imperfect", "2,000 steps of imperfect demonstrations in InvertedPendulum-v5; made here in a second",
         options=(("environment", "InvertedPendulum-v5"), ("steps", "2000"), ("learning_steps", "20000"), ("step_size", "0.3"),
@@ -100,6 +188,9 @@ SETS: dict[str, NamedSet] = {
         options=(("environment", "Hopper-v5"), ("steps", "100000"), ("learning_steps", "200000"), ("step_size", "0.01"), ("noise", "0.025"),
                  ("survival_bonus", "1.0"))),
 }
+SETS |= {f"{name}-scaffold": replace(SETS[name], says=f"{SETS[name].says}; split by scaffold",
+                                     options=(*SETS[name].options, ("split", "scaffold")))
+         for name in ("esol", "freesolv", "lipophilicity", "bace", "bbbp")}
 
 
 def kind_of(name: str) -> str:
@@ -122,10 +213,10 @@ def load(source: Source, kind: str):
         except Exception as problem:
             raise DataError(f"{source.where} cannot be read: {type(problem).__name__}: {problem}",
                             "It is not in one of the forms that docs/your-data.md describes; write it in one of them.") from problem
-    if source.options:
-        raise DataError(f"the named set {source.where!r} takes no options", "Give options only with a path.")
+    loader = getattr(module, named.loader)
+    options = _options_of_set(loader, source, named)
     files = [locate(file) for file in named.files]
-    return getattr(module, named.loader)(*([files] if files else []), **dict(named.options))
+    return loader(*([files] if files else []), **dict(named.options) | options)
 
 
 def is_path(source: Source) -> bool:
@@ -151,10 +242,10 @@ def ready(source: Source, kind: str) -> list[str]:
 
 
 def fingerprint(source: Source, kind: str) -> str:
-    """A hash that changes when the data would: the pinned files and the loader's text, or a path's own bytes."""
-    digest = hashlib.sha256((Path(__file__).parent / f"{kind}.py").read_bytes())
-    if kind == "transitions":
-        digest.update((Path(__file__).parent / "collect.py").read_bytes())
+    """A hash that changes when the data would: the pinned files, or a path's own bytes; the loader's text and those it imports here."""
+    digest = hashlib.sha256()
+    for file in sorted(_texts(Path(__file__).parent / f"{kind}.py")):
+        digest.update(file.read_bytes())
     named = _named(source, kind)
     if named is None:
         path = Path(source.where)
@@ -164,7 +255,7 @@ def fingerprint(source: Source, kind: str) -> str:
                 digest.update(str(file.relative_to(path)).encode())
                 digest.update(_checked(file, inside=False).encode())
     else:
-        digest.update(repr((source.where, named)).encode())
+        digest.update(repr((source.where, source.options, named)).encode())
     return digest.hexdigest()[:16]
 
 
@@ -173,7 +264,7 @@ def locate(file: File) -> Path:
     given = places.given_data()
     for folder in ([given] if given else []) + [places.cache() / "data"]:
         if (path := folder / file.path).is_file():
-            if (found := _checked(path)) != file.sha256:
+            if (found := _checked(path, folder=file.folder)) != file.sha256:
                 raise DataError(f"{path} is not the file it should be: SHA-256 {found[:12]}..., expected {file.sha256[:12]}...",
                                 "Remove it, and it is fetched again.")
             return path
@@ -199,8 +290,40 @@ def _options(load, source: Source, kind: str) -> dict[str, str]:
     return dict(source.options)
 
 
-def _sha256(path: Path, *, inside: bool) -> str:
-    """Of a file's bytes; or of what is inside a .gz file, whose wrapping differs between mirrors."""
+def _options_of_set(loader, source: Source, named: NamedSet) -> dict[str, str]:
+    """The options given with a named set: those that its loader takes by name only, and that the set leaves open."""
+    fixed = dict(named.options)
+    open_ = [name for name, one in inspect.signature(loader).parameters.items() if one.kind is one.KEYWORD_ONLY and name not in fixed]
+    for name, _ in source.options:
+        if name not in open_:
+            raise DataError(f"the named set {source.where!r} takes no --{name}",
+                            f"It takes --{', --'.join(open_)}." if open_ else "It takes no options; give them with a path.")
+    return dict(source.options)
+
+
+def _texts(path: Path) -> set[Path]:
+    """A module of this package and those of this package that it imports, directly or not."""
+    found, todo = set(), [path]
+    while todo:
+        if (path := todo.pop()) in found:
+            continue
+        found.add(path)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                stem = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+                candidates = [stem.with_suffix(".py"), *(stem / f"{one.name}.py" for one in node.names)]
+                todo += [one for one in candidates if one.is_relative_to(Path(__file__).parent) and one.is_file()]
+    return found
+
+
+def _sha256(path: Path, *, inside: bool, folder: str = "") -> str:
+    """Of a file's bytes; or of what is inside a .gz file, or in a folder of a .zip file, whose wrapping differs between mirrors."""
+    if folder and zipfile.is_zipfile(path):
+        digest = hashlib.sha256()
+        with zipfile.ZipFile(path) as archive:
+            for name in sorted((one for one in archive.namelist() if PurePosixPath(one).parent.name == folder), key=_last):
+                digest.update(f"{_last(name)}\0".encode() + archive.read(name))
+        return digest.hexdigest()
     try:
         with (gzip.open if inside and path.suffix == ".gz" else open)(path, "rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
@@ -208,14 +331,18 @@ def _sha256(path: Path, *, inside: bool) -> str:
         raise DataError(f"{path} is damaged: {problem}", "Remove it, and it is fetched again.") from None
 
 
+def _last(name: str) -> str:
+    return PurePosixPath(name).name
+
+
 _seen: dict[tuple, str] = {}
 
 
-def _checked(path: Path, *, inside: bool = True) -> str:
+def _checked(path: Path, *, inside: bool = True, folder: str = "") -> str:
     """The hash of a file; not taken again while size and time of the file stay."""
-    stamp = (str(path), inside, path.stat().st_size, path.stat().st_mtime_ns)
+    stamp = (str(path), inside, folder, path.stat().st_size, path.stat().st_mtime_ns)
     if stamp not in _seen:
-        _seen[stamp] = _sha256(path, inside=inside)
+        _seen[stamp] = _sha256(path, inside=inside, folder=folder)
     return _seen[stamp]
 
 
@@ -223,10 +350,11 @@ def _fetch(file: File, target: Path) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=target.parent, suffix=target.suffix, delete=False) as part:
         try:
-            with urllib.request.urlopen(file.url, timeout=60) as answer:
-                shutil.copyfileobj(answer, part)
+            wrapped = file.path.endswith(".gz") and not file.url.endswith(".gz")
+            with urllib.request.urlopen(file.url, timeout=60) as answer, (gzip.open(part, "wb") if wrapped else nullcontext(part)) as out:
+                shutil.copyfileobj(answer, out)
             part.close()
-            if (found := _sha256(Path(part.name), inside=True)) != file.sha256:
+            if (found := _sha256(Path(part.name), inside=True, folder=file.folder)) != file.sha256:
                 raise DataError(f"{file.url} gave other bytes than expected: SHA-256 {found[:12]}..., expected {file.sha256[:12]}...",
                                 "Nothing was kept. Fetch the file yourself and set BAKEOFF_DATA to its folder.")
             os.replace(part.name, target)

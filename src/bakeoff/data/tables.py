@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
-from .kinds import Table
+from .kinds.table import Table
 
 FEWEST_ROWS = 10
 MOST_VALUES = 20  # of a text column; with more it is likelier a name or a note than a category

@@ -24,7 +24,8 @@ import numpy as np
 from .. import places
 from ..errors import DataError, MissingPackage
 from . import collect
-from .kinds import Environment, Transitions
+from .kinds.environment import Environment
+from .kinds.transitions import Transitions
 
 NEEDED = ("observation", "action", "reward", "next_observation", "terminated")
 

@@ -6,6 +6,6 @@ A form of digest is one module of `forms/`: FORM (its name), `recognises(text)` 
 
 from .mention import Digest, Mention
 from .merging import Found, found, marks, merge, place
-from .reading import read
+from .reading import read, read_and_hash, shown_name
 
-__all__ = ["Digest", "Found", "Mention", "found", "marks", "merge", "place", "read"]
+__all__ = ["Digest", "Found", "Mention", "found", "marks", "merge", "place", "read", "read_and_hash", "shown_name"]

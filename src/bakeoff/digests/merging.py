@@ -24,6 +24,7 @@ LONGEST = 20_000  # characters of a text that are looked at
 SHORTEST = 40  # letters that two equal texts must have to be one paper's
 FEWEST = 30  # runs that two unequal texts must have to be compared
 SAME = 0.75  # share of the shorter text's runs that both must have
+SLIPS = 93  # how alike (0 to 100) two titles of the same text are that differ by slips alone
 COMMON = 50  # a run found in so many papers is a set phrase, and tells nothing
 SAMPLE = 12  # runs of a text, those of the lowest checksums, by which its paper is found again (two copies share most of them)
 
@@ -106,9 +107,17 @@ class _Paper:
 
     def agrees(self, mention: Mention, title: str, surnames: frozenset[str]) -> bool:
         """False where two arXiv ids, two titles, or two lists of authors with no name in common say that these are two papers."""
-        if (self.arxiv and mention.arxiv and self.arxiv != mention.arxiv) or (self.title and title and self.title != title):
+        if (self.arxiv and mention.arxiv and self.arxiv != mention.arxiv) or (self.title and title and not _same_title(self.title, title)):
             return False
         return not (self.surnames and surnames) or not self.surnames.isdisjoint(surnames)
+
+
+def _same_title(one: str, other: str) -> bool:
+    """Whether two titles, squashed, are one but for slips of the pen; a digit is none."""
+    if one == other:
+        return True
+    from rapidfuzz import fuzz
+    return fuzz.ratio(one, other) >= SLIPS and re.sub(r"\D", "", one) == re.sub(r"\D", "", other)
 
 
 class _Index:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import pkgutil
 import stat
@@ -26,8 +27,23 @@ def read(path: Path) -> Digest:
     Returns: its mentions; `file` is the path as given, `notes` says what was skipped or repaired.
     Raises: DigestError: not a text file, too large, of no known form, without a whole entry, or with too many.
     """
+    return read_and_hash(path)[1]
+
+
+def read_and_hash(path: Path) -> tuple[str, Digest]:
+    """The SHA-256 of a file's bytes, and the digest that the same bytes are; see `read`."""
+    raw = _bytes(Path(path))
+    return hashlib.sha256(raw).hexdigest(), _digest(Path(path), raw)
+
+
+def shown_name(path: Path | str) -> str:
+    """A file's name as it may be shown: in one line, without signs that hide or steer text."""
+    return one_line(clean(str(path).encode("utf-8", "replace").decode(), lambda note: None))
+
+
+def _digest(path: Path, raw: bytes) -> Digest:
     notes: list[str] = []
-    text = clean(_text(Path(path)), notes.append)
+    text = clean(_text(path, raw), notes.append)
     score, form = max(((form.recognises(text), form) for form in known_forms()), key=lambda pair: pair[0])
     if not score:
         names = ", ".join(form.FORM for form in known_forms())
@@ -38,8 +54,7 @@ def read(path: Path) -> Digest:
     if len(mentions) > MOST:
         raise DigestError(f"{path}: has {len(mentions):,} entries, and a digest at most {MOST:,}",
                           "Split it, or check that it is a digest.")
-    name = clean(str(path).encode("utf-8", "replace").decode(), lambda note: None)
-    return Digest(one_line(name), form.FORM, tuple(mentions), tuple(map(one_line, notes)))
+    return Digest(shown_name(path), form.FORM, tuple(mentions), tuple(map(one_line, notes)))
 
 
 @cache
@@ -49,7 +64,7 @@ def known_forms() -> tuple[ModuleType, ...]:
     return tuple(importlib.import_module(f"{forms.__name__}.{name}") for name in names)
 
 
-def _text(path: Path) -> str:
+def _bytes(path: Path) -> bytes:
     try:
         about = path.stat()
         if stat.S_ISDIR(about.st_mode):
@@ -59,12 +74,15 @@ def _text(path: Path) -> str:
         if about.st_size > LARGEST:
             raise DigestError(f"{path}: has {about.st_size / 1e6:.0f} MB, and a digest at most {LARGEST / 1e6:.0f} MB",
                               "Split it, or check that it is a digest.")
-        raw = path.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError:
         raise DigestError(f"{path}: there is no such file", "Check the path.") from None
     except (OSError, ValueError) as problem:
         reason = getattr(problem, "strerror", None) or problem
         raise DigestError(f"{path}: cannot be read: {reason}", "Check the path and its permissions.") from None
+
+
+def _text(path: Path, raw: bytes) -> str:
     if not raw.removeprefix(b"\xef\xbb\xbf").strip():
         raise DigestError(f"{path}: is empty", "Give a digest with at least one entry.")
     if b"\0" in raw:

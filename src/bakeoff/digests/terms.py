@@ -1,7 +1,8 @@
 """Text as the terms by which papers are compared and searched.
 
 Digests lose hyphens ("offpolicy"), cards keep them ("off-policy"), and people write two words ("off policy"). So a compound stands
-for its parts and for itself in one piece; every term is in lower case, without accents, and cut to its stem (Porter's Snowball).
+for its parts and for itself in one piece; every term is in lower case, without accents, in American spelling, and cut to its stem
+(Porter's Snowball).
 """
 
 from __future__ import annotations
@@ -12,6 +13,10 @@ from functools import cache, lru_cache
 
 WORD = re.compile(r"[^\W_]{1,40}(?:[-'’‐‑–][^\W_]{1,40})*")
 COMPOUND = re.compile(r"[-'’‐‑–]")
+BRITISH = ((re.compile(r"(?<=\w\w\w)is(?=(?:e[drs]?|ers|ing|ations?|able|ability)$)"), "iz"),  # noise becomes noize everywhere: no harm
+           (re.compile(r"(?<=\w\w)ys(?=(?:e[drs]?|ers|ing)$)"), "yz"),
+           (re.compile(r"(?<=\w\w\w)our(?=(?:s|ed|al|ally|ing|hoods?|ite|able)?$)"), "or"),
+           (re.compile(r"(?<=\w\wn)tre(?=[ds]?$)"), "ter"), (re.compile(r"(?<=\wl)l(?=(?:ed|ing|ers?)$)"), ""))
 # Words that say nothing of what a paper is about: English ones, and those of every paper.
 EMPTY_WORDS = """a about above after again all also although among an and another any are as at based be because been before being
 between both but by can could did do does doing done down during each either et al etc even every few first for from further get give
@@ -49,7 +54,11 @@ def _stemmer():
 def stems(word: str) -> tuple[str, ...]:
     """The terms of one word as `words` gives it."""
     parts = COMPOUND.split(word)
-    whole = "".join(parts)
-    stem = _stemmer().stemWord
-    single = tuple(stem(part) for part in parts if part not in EMPTY and (len(part) > 1 or part.isdigit()))
-    return single if len(parts) == 1 else (*single, stem(whole))
+    single = tuple(map(_stem, (part for part in parts if part not in EMPTY and (len(part) > 1 or part.isdigit()))))
+    return single if len(parts) == 1 else (*single, _stem("".join(parts)))
+
+
+def _stem(word: str) -> str:
+    for british, american in BRITISH:
+        word = british.sub(american, word)
+    return _stemmer().stemWord(word)

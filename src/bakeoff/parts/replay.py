@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from ..data.kinds import Transitions
+from ..data.kinds.transitions import Transitions
 
 
 class Box:

@@ -27,6 +27,7 @@ class Profile:
 
     title: str
     words: str
+    titles: tuple[str, ...] = ()
     told: tuple[str, ...] = ()
     slug: str = ""
     area: str = ""
@@ -45,11 +46,12 @@ def profiles() -> dict[str, Profile]:
     for slug, entry in catalogue.entries().items():
         known = found.get(slug)
         paper = entry.paper
-        names = tuple(dict.fromkeys((*paper.also, *(known.names if known else ()), *([known.title] if known else ()))))
+        names = tuple(dict.fromkeys((*paper.also, *(known.names if known else ()))))
         found[slug] = Profile(
-            slug=slug, area=entry.area, title=paper.title, year=paper.year, arxiv=paper.arxiv or (known.arxiv if known else None),
-            authors=tuple(name.split()[-1] for name in paper.authors), names=names, says=entry.claim.says if not known else known.says,
-            words=known.words if known else entry.card, told=known.told if known else (), written=True)
+            slug=slug, area=entry.area, title=paper.title, titles=(paper.title, *(known.titles if known else ())), year=paper.year,
+            arxiv=paper.arxiv or (known.arxiv if known else None), authors=tuple(name.split()[-1] for name in paper.authors), names=names,
+            says=known.says if known else entry.claim.says, words=known.words if known else entry.card,
+            told=known.told if known else (), written=True)
     return dict(sorted(found.items(), key=lambda item: (item[1].area, item[0])))
 
 
@@ -69,9 +71,8 @@ def near() -> dict[str, tuple[Profile, ...]]:
 
 def fingerprint() -> str:
     """A hash of all that profiles are made of."""
-    files = [*HERE.glob("*.json"), *(entry.path for entry in catalogue.entries().values())]
-    about = sorted((file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files)
-    return hashlib.sha256(repr(about).encode()).hexdigest()[:16]
+    files = [*sorted(HERE.glob("*.json")), *(entry.path for entry in catalogue.entries().values())]
+    return hashlib.sha256(b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files)).hexdigest()[:16]
 
 
 @cache
@@ -80,6 +81,6 @@ def _files() -> dict[str, list[dict]]:
 
 
 def _profile(one: dict, area: str) -> Profile:
-    return Profile(title=one["title"], words=one["words"], told=tuple(one.get("told", ())), slug=one.get("slug", ""), area=area,
-                   authors=tuple(one["authors"]), year=one["year"], arxiv=one.get("arxiv"), names=tuple(one["names"]),
-                   says=one.get("says", ""))
+    return Profile(
+        slug=one.get("slug", ""), area=area, title=one["title"], titles=(one["title"],), authors=tuple(one["authors"]), year=one["year"],
+        arxiv=one.get("arxiv"), names=tuple(one["names"]), says=one.get("says", ""), words=one["words"], told=tuple(one.get("told", ())))

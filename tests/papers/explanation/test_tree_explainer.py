@@ -10,7 +10,7 @@ from sklearn import ensemble, linear_model, tree
 from bakeoff import trials
 from bakeoff.baselines.saabas import Saabas
 from bakeoff.claim import ARMS, Source, Trial
-from bakeoff.data.kinds import Table
+from bakeoff.data.kinds.table import Table
 from bakeoff.errors import NotFitted
 from bakeoff.papers.explanation import tree_explainer
 from bakeoff.papers.explanation.tree_explainer import TreeExplainer

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import stats
 
-from bakeoff.data.kinds import Picture
+from bakeoff.data.kinds.picture import Picture
 from bakeoff.errors import NotFitted
 from bakeoff.papers.fields import siren as paper
 from bakeoff.papers.fields.siren import SIREN, FourierReLU, Sine

@@ -6,7 +6,8 @@ import torch
 
 from bakeoff.baselines.td3 import TD3
 from bakeoff.claim import Budget
-from bakeoff.data.kinds import Environment, Transitions
+from bakeoff.data.kinds.environment import Environment
+from bakeoff.data.kinds.transitions import Transitions
 from bakeoff.papers.offline_rl import bcq as paper
 from bakeoff.papers.offline_rl.bcq import BCQ, ActionVAE, soft_clipped
 from bakeoff.parts.seeding import seeded

@@ -6,7 +6,7 @@ import torch
 from scipy import optimize, stats
 from torch import nn
 
-from bakeoff.data.kinds import Images
+from bakeoff.data.kinds.images import Images
 from bakeoff.papers.robustness import randomized_smoothing as paper
 from bakeoff.papers.robustness.randomized_smoothing import Smoothed, lower_bound
 

@@ -37,7 +37,7 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from bakeoff.baselines.saabas import Saabas
 from bakeoff.claim import Claim, Drawing, Paper
-from bakeoff.data.kinds import Table
+from bakeoff.data.kinds.table import Table
 from bakeoff.parts.trees import Trees, read
 
 PAPER = Paper(title="From local explanations to global understanding with explainable AI for trees",

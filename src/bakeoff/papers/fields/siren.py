@@ -40,7 +40,7 @@ import torch
 from torch import Tensor, nn
 
 from bakeoff.claim import Claim, Drawing, Paper
-from bakeoff.data.kinds import Picture
+from bakeoff.data.kinds.picture import Picture
 from bakeoff.errors import NotFitted
 from bakeoff.parts.seeding import seeded
 

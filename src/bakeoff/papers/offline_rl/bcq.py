@@ -43,7 +43,8 @@ from torch import Tensor, nn
 
 from bakeoff.baselines.td3 import TD3
 from bakeoff.claim import Claim, Paper
-from bakeoff.data.kinds import Environment, Transitions
+from bakeoff.data.kinds.environment import Environment
+from bakeoff.data.kinds.transitions import Transitions
 from bakeoff.errors import NotFitted
 from bakeoff.parts.mlp import Critics, mlp
 from bakeoff.parts.replay import Replay, follow, slow_copy
@@ -78,7 +79,7 @@ class BCQ:
 
     Example:
         >>> import numpy as np
-        >>> from bakeoff.data.kinds import Transitions
+        >>> from bakeoff.data.kinds.transitions import Transitions
         >>> from bakeoff.papers.offline_rl.bcq import BCQ
         >>> rng = np.random.default_rng(0)
         >>> x, action = rng.normal(size=(64, 3)), rng.uniform(-1, 1, (64, 2))

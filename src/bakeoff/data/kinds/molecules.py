@@ -1,0 +1,56 @@
+"""The kind `Molecules`: SMILES with measured values, and three ways of splitting them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .records import frozen, require, two_parts
+from .scaffolds import balanced_parts, scaffold_parts
+
+SPLITS = ("shuffle", "scaffold", "balanced scaffold")
+
+
+@dataclass(frozen=True)
+class Molecules:
+    """Molecules as SMILES, with measured values where there are any.
+
+    Args:
+        smiles: N SMILES strings, each one that RDKit reads.
+        targets: (N, T) float, NaN where nothing was measured; (N, 0) without measurements.
+        names: T target names.
+        by: how `split` divides. "shuffle": at random. "scaffold": as MoleculeNet does, the molecules of the rarest
+            Bemis-Murcko scaffolds for the test, whatever the seed. "balanced scaffold": no scaffold on both sides,
+            large ones in train, the others in the seed's order.
+    """
+
+    smiles: tuple[str, ...]
+    targets: np.ndarray | None = None
+    names: tuple[str, ...] = ()
+    by: str = "shuffle"
+
+    def __post_init__(self):
+        object.__setattr__(self, "smiles", tuple(self.smiles))
+        object.__setattr__(self, "names", tuple(self.names))
+        if self.targets is None:
+            object.__setattr__(self, "targets", np.zeros((len(self.smiles), 0)))
+        frozen(self, targets=np.float64)
+        expected = (len(self.smiles), len(self.names))
+        require(self.targets.shape == expected, "Molecules.targets", f"shape {self.targets.shape}", f"{expected}")
+        require(self.by in SPLITS, "Molecules.by", repr(self.by), f"one of {', '.join(SPLITS)}")
+
+    def __len__(self):
+        return len(self.smiles)
+
+    def take(self, rows) -> Molecules:
+        """The molecules at these positions."""
+        return Molecules(tuple(self.smiles[i] for i in rows), self.targets[rows], self.names, self.by)
+
+    def split(self, seed: int) -> tuple[Molecules, Molecules]:
+        """80 % train, 20 % test, divided as `by` says."""
+        if self.by == "shuffle":
+            train, test = two_parts(len(self), seed)
+        else:
+            train, test = scaffold_parts(self.smiles) if self.by == "scaffold" else balanced_parts(self.smiles, seed)
+        return self.take(train), self.take(test)
