@@ -109,10 +109,10 @@ def three(monkeypatch):
         "calming": Profile(slug="calming", title="Proofs by Calming", authors=("Cole",), words="noise; vote; certified radius", area="sea")}
     monkeypatch.setattr(profiles, "profiles", lambda: ours)
     monkeypatch.setattr(profiles, "near", lambda: {"kelp": (Profile(title="Reefs", authors=("Ray",), words="coral; fish; tide table"),)})
-    for cached in (recognise._identities, recognise._likeness):
+    for cached in (recognise._identities, recognise._likeness, recognise._made):
         cached.cache_clear()
     yield [*ours.values(), *profiles.near()["kelp"]]
-    for cached in (recognise._identities, recognise._likeness):
+    for cached in (recognise._identities, recognise._likeness, recognise._made):
         cached.cache_clear()
 
 

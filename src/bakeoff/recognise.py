@@ -81,13 +81,20 @@ def link(mention: Mention | Found) -> Link:
 
 
 def links(mentions: Iterable[Mention | Found]) -> list[Link]:
-    """What each of some mentions is linked to (many at once are quicker than one by one)."""
-    mentions = list(mentions)
-    found = [_identified(mention) for mention in mentions]
-    described = [at for at, link in enumerate(found) if link is None]
-    for at, link in zip(described, _described([mentions[at] for at in described]), strict=True):
-        found[at] = link
-    return found
+    """What each of some mentions is linked to (many at once are quicker than one by one, and the same again costs nothing)."""
+    asked = [((one.arxiv, one.title, one.authors, one.text), one) for one in mentions]
+    made = _made()
+    new = {key: one for key, one in asked if key not in made}
+    found = {key: _identified(one) for key, one in new.items()}
+    described = [key for key, link in found.items() if link is None]
+    made |= found | dict(zip(described, _described([new[key] for key in described]), strict=True))
+    return [made[key] for key, _ in asked]
+
+
+@cache
+def _made() -> dict[tuple, Link]:
+    """The links made so far: reading puts the same papers on the shelf and into the index."""
+    return {}
 
 
 def _identified(mention: Mention | Found) -> Link | None:
@@ -126,11 +133,12 @@ def _surnames(authors: Iterable[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class _Identities:
-    """The slug of each arXiv id, of each title, and of each name that is long enough to be a title."""
+    """The slug of each arXiv id, of each title, and of each name that is long enough to be a title; `spelt`: titles with their spaces."""
 
     numbers: dict[str, str]
     titles: dict[str, str]
     names: dict[str, str]
+    spelt: dict[str, str]
 
 
 @cache
@@ -138,20 +146,19 @@ def _identities() -> _Identities:
     ours = profiles.profiles()
     return _Identities({one.arxiv: slug for slug, one in ours.items() if one.arxiv},
                        {squash(title): slug for slug, one in ours.items() for title in one.titles},
-                       {squash(name): slug for slug, one in ours.items() for name in one.names if len(squash(name)) >= 25})
+                       {squash(name): slug for slug, one in ours.items() for name in one.names if len(squash(name)) >= 25},
+                       {squash(title): title for one in ours.values() for title in one.titles})
 
 
 def _alike(title: str) -> tuple[float, str | None]:
     """The title of ours that is most like one, if its words are the same but for a slip: a letter more, less, other or moved in some."""
     from rapidfuzz import fuzz, process
     from rapidfuzz.distance import OSA
-    titles = {other: slug for slug, one in profiles.profiles().items() for other in one.titles}
-    best = process.extractOne(title, list(titles), processor=squash, scorer=fuzz.ratio, score_cutoff=ALIKE)
-    if best:
-        pairs = list(zip_longest(words(title), words(best[0]), fillvalue=""))
-        if all(one == other or (min(len(one), len(other)) > 4 and OSA.distance(one, other) == 1 and not re.search(r"\d", one + other))
-               for one, other in pairs):
-            return best[1], titles[best[0]]
+    known = _identities()
+    best = process.extractOne(squash(title), known.spelt.keys(), scorer=fuzz.ratio, score_cutoff=ALIKE)
+    if best and all(one == other or (min(len(one), len(other)) > 4 and OSA.distance(one, other) == 1 and not re.search(r"\d", one + other))
+                    for one, other in zip_longest(words(title), words(known.spelt[best[0]]), fillvalue="")):
+        return best[1], known.titles[best[0]]
     return 0.0, None
 
 
