@@ -73,9 +73,11 @@ def unknown(ones: list[dict]) -> list[int]:
             kept = np.ones(rows.shape[0])
             kept[own(one)] = 0
             known.other_rows = scipy.sparse.diags(kept) @ rows
+            recognise._made.cache_clear()  # the links made with all of them
             found += recognise.links([Mention(entry=1, text=one["text"])])
     finally:
         known.other_rows = rows
+        recognise._made.cache_clear()
     linked = [link for link in found if link.slug]
     return [len(ones), len(linked), sum(not link.doubtful for link in linked)]
 
