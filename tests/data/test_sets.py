@@ -144,7 +144,7 @@ MEASURED = {
     "esol": (1128, 1, -3.0501, None), "freesolv": (642, 1, -3.8030, None), "lipophilicity": (4200, 1, 2.1863, None),
     "bace": (1513, 1, 691 / 1513, None), "bbbp": (2039, 1, 1560 / 2039, None), "clintox": (1480, 2, 1386 / 1480, None),
     "tox21": (7823, 12, 308 / 7258, None), "zinc-qed": (86334, 0, None, None), "zinc": (29445, 0, None, None),
-    "drugs": (62, 0, None, None), "esol-scaffold": (1128, 1, -3.0501, 226), "freesolv-scaffold": (642, 1, -3.8030, 129),
+    "drugs": (62, 1, None, None), "esol-scaffold": (1128, 1, -3.0501, 226), "freesolv-scaffold": (642, 1, -3.8030, 129),
     "lipophilicity-scaffold": (4200, 1, 2.1863, 840), "bace-scaffold": (1513, 1, 691 / 1513, 303),
     "bbbp-scaffold": (2039, 1, 1560 / 2039, 408)}
 

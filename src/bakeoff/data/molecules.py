@@ -116,8 +116,10 @@ def load(path: Path, *, smiles: str = "smiles", target: str | None = None, split
 
 
 def drugs(*, split: str = "shuffle") -> Molecules:
-    """Well-known medicines, written in this module."""
-    return Molecules(tuple(DRUGS.values()), by=choice("split", split, SPLITS))
+    """Well-known medicines, written in this module, with the share of carbon among their heavy atoms."""
+    letters = [one.replace("Cl", "").upper() for one in DRUGS.values()]
+    shares = [[one.count("C") / sum(letter.isalpha() and letter != "H" for letter in one)] for one in letters]
+    return Molecules(tuple(DRUGS.values()), shares, ("share of carbon",), choice("split", split, SPLITS))
 
 
 def lines(files: list[Path], *, split: str = "shuffle") -> Molecules:
@@ -132,14 +134,15 @@ def lines(files: list[Path], *, split: str = "shuffle") -> Molecules:
 def packaged_table(files: list[Path], smiles: str, target: str, without: str = "", *, split: str = "shuffle") -> Molecules:
     """Columns of a CSV file whose bytes are pinned, read as they are, but for the rows `without`, whose SMILES RDKit cannot read.
 
-    `target` names one column, or several with commas between them; an empty cell is NaN. Rows count from 1.
+    `target` names one column, or several with commas between them; an empty cell is NaN. Rows count from 1. Files after the
+    first hold molecules without values, one SMILES a line.
     """
     names = tuple(target.split(","))
     left_out = {int(row) for row in without.split(",") if row}
     with open(files[0], newline="", encoding="utf-8") as stream:
         rows = [row for place, row in enumerate(csv.DictReader(stream), 1) if place not in left_out]
     targets = [[float(row[name] or "nan") for name in names] for row in rows]
-    return Molecules(tuple(row[smiles].strip() for row in rows), targets, names, choice("split", split, SPLITS))
+    return Molecules(tuple(row[smiles].strip() for row in rows), targets, names, choice("split", split, SPLITS), lines(files[1:]).smiles)
 
 
 def examine(texts: list[str | None], ways: dict[str, str]) -> tuple[dict[str, list[int]], dict[int, str]]:

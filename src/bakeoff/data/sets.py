@@ -191,6 +191,9 @@ SETS: dict[str, NamedSet] = {
 SETS |= {f"{name}-scaffold": replace(SETS[name], says=f"{SETS[name].says}; split by scaffold",
                                      options=(*SETS[name].options, ("split", "scaffold")))
          for name in ("esol", "freesolv", "lipophilicity", "bace", "bbbp")}
+SETS |= {f"{name}-zinc": replace(SETS[name], says=f"{SETS[name].says}; and 29,445 of ZINC without values",
+                                 files=SETS[name].files + SETS["zinc"].files)
+         for name in ("esol-scaffold", "freesolv-scaffold", "lipophilicity-scaffold")}
 
 
 def kind_of(name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,16 +23,19 @@ class Molecules:
         by: how `split` divides. "shuffle": at random. "scaffold": as MoleculeNet does, the molecules of the rarest
             Bemis-Murcko scaffolds for the test, whatever the seed. "balanced scaffold": no scaffold on both sides,
             large ones in train, the others in the seed's order.
+        unlabelled: SMILES of further molecules, to learn from without values; they stay with the training part.
     """
 
     smiles: tuple[str, ...]
     targets: np.ndarray | None = None
     names: tuple[str, ...] = ()
     by: str = "shuffle"
+    unlabelled: tuple[str, ...] = ()
 
     def __post_init__(self):
         object.__setattr__(self, "smiles", tuple(self.smiles))
         object.__setattr__(self, "names", tuple(self.names))
+        object.__setattr__(self, "unlabelled", tuple(self.unlabelled))
         if self.targets is None:
             object.__setattr__(self, "targets", np.zeros((len(self.smiles), 0)))
         frozen(self, targets=np.float64)
@@ -44,8 +47,8 @@ class Molecules:
         return len(self.smiles)
 
     def take(self, rows) -> Molecules:
-        """The molecules at these positions."""
-        return Molecules(tuple(self.smiles[i] for i in rows), self.targets[rows], self.names, self.by)
+        """The molecules at these positions, with all unlabelled ones."""
+        return Molecules(tuple(self.smiles[i] for i in rows), self.targets[rows], self.names, self.by, self.unlabelled)
 
     def split(self, seed: int) -> tuple[Molecules, Molecules]:
         """80 % train, 20 % test, divided as `by` says."""
@@ -53,4 +56,4 @@ class Molecules:
             train, test = two_parts(len(self), seed)
         else:
             train, test = scaffold_parts(self.smiles) if self.by == "scaffold" else balanced_parts(self.smiles, seed)
-        return self.take(train), self.take(test)
+        return self.take(train), replace(self.take(test), unlabelled=())
