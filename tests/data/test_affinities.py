@@ -1,5 +1,6 @@
 """Affinities: a user's table, the public matrices, and splits that keep a drug or a protein on one side."""
 
+import gzip
 import json
 
 import numpy as np
@@ -105,6 +106,14 @@ def test_each_option_does_what_it_says_and_counts_it(write):
         assert len(told) == 4
 
 
+def test_molecules_to_learn_from_come_along_as_for_molecules(write):
+    assert len(load(write(ROWS)).unlabelled) == 5000
+    assert load(write(ROWS), unlabelled="none").unlabelled == ()
+    found = load(write(ROWS), unlabelled=str(write("FCC\nOCCO\n", "more.smi")))
+    train, test = found.split(0)
+    assert (train.unlabelled, test.unlabelled) == (("CCF", "OCCO"), ())
+
+
 def test_a_wrong_file_or_option_says_what_is_expected(write):
     for text, name, options, words in [
             (ROWS, "mine.smi", {}, ".csv"), (ROWS, "mine.csv", {"target": "Kd"}, "smiles, sequence, value"),
@@ -142,3 +151,39 @@ def test_the_made_up_affinities_are_every_pair_once_and_more_than_levels():
     rest = matrix - matrix.mean(0) - matrix.mean(1, keepdims=True) + matrix.mean()
     assert 0.1 < rest.std() < matrix.std()
     assert np.linalg.matrix_rank(rest, tol=1e-9) == 1
+
+
+def test_dropping_pairs_that_disagree_counts_the_first_of_them_too(write):
+    with pytest.warns(UserWarning, match="a pair of") as told:
+        load(write(f"{ROWS}CCO,MKV,6.5\nCCN,MKV,6\n"), duplicates="drop")
+    assert [str(one.message).split(": ", 1)[1] for one in told] == [
+        "2 of 5 rows: a pair of several rows, with different values, row 1 ('OCC'), row 4 ('CCO'): drop",
+        "1 of 5 rows: a pair of an earlier row, row 5 ('CCN'): drop"]
+
+
+def test_an_unreadable_sequence_is_shown_itself(write):
+    with pytest.raises(DataError, match=r"unreadable sequence, row 4 \('mk1'\)"):
+        load(write(f"{ROWS}CC,mk1,5\n"))
+
+
+def test_a_cut_packed_table_is_told(tmp_path):
+    file = tmp_path / "mine.csv.gz"
+    file.write_bytes(gzip.compress(ROWS.encode())[:-10])
+    with pytest.raises(DataError, match=r"mine\.csv\.gz cannot be unpacked"):
+        load(file)
+
+
+@pytest.mark.parametrize("change", [{"pairs": [[0, 0], [0.9, 1.7]]}, {"pairs": [[0, 0], [np.nan, 1]]},
+                                    {"pairs": np.array([[0, 0], [np.nan, 1]])}, {"folds": [0.5, -1]}])
+def test_positions_that_are_not_whole_are_refused(change):
+    good = {"smiles": ["C", "CC"], "sequences": ["M", "A"], "pairs": np.array([[0.0, 0], [1, 1]]), "values": [1, 2], "folds": [0.0, -1.0]}
+    assert Affinities(**good).pairs.tolist() == [[0, 0], [1, 1]]
+    with pytest.raises(DataError, match=f"Affinities.{next(iter(change))}"):
+        Affinities(**good | change)
+
+
+@pytest.mark.parametrize("change", [{"smiles": "CO"}, {"sequences": "MA"}, {"sequences": ["M", 7]}, {"unlabelled": "CC"}])
+def test_texts_that_are_none_are_refused(change):
+    good = {"smiles": ["C", "O"], "sequences": ["M", "A"], "pairs": [[0, 0], [1, 1]], "values": [1, 2]}
+    with pytest.raises(DataError, match=f"Affinities.{next(iter(change))}: found .*\n.*texts"):
+        Affinities(**good | change)

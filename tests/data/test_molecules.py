@@ -1,6 +1,8 @@
 """Molecules from a user's file: what is read, what is refused, and what a doubtful row says."""
 
 import gzip
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -8,8 +10,9 @@ from rdkit import Chem
 from rdkit.Chem.rdMolDescriptors import CalcMolFormula
 
 from bakeoff.claim import Source
+from bakeoff.cli import main
 from bakeoff.data import sets
-from bakeoff.data.molecules import DRUGS, lines, load, packaged_table
+from bakeoff.data.molecules import DRUGS, SAMPLE, lines, load, packaged_table
 from bakeoff.errors import DataError
 
 
@@ -31,24 +34,33 @@ def test_a_named_column_is_read_in_the_files_order_as_canonical_smiles(write):
 
 def test_every_form_gives_the_same_record(write, tmp_path):
     import pandas
-    table = pandas.DataFrame({"smiles": ["CCO", "CCN"], "y": ["1.5", ""]})
+    table = pandas.DataFrame({"smiles": ["CCO", "CCN"], "y": ["1.5", ""], "z": ["2", "3"]})
     table.to_parquet(tmp_path / "mine.parquet")
-    forms = [load(write(table.to_csv(index=False)), target="y"), load(write(table.to_csv(index=False, sep=";")), target="y"),
-             load(write(table.to_csv(index=False, sep="\t"), "mine.tsv"), target="y"), load(tmp_path / "mine.parquet", target="y"),
-             load(write(gzip.compress(table.to_csv(index=False).encode()), "mine.csv.gz"), target="y")]
-    for one in forms:
+    text = table.to_csv(index=False)
+    forms = [write(text), write(text.replace(",", ";"), "semicolon.csv"), write(text.replace(",", "\t"), "mine.tsv"),
+             write(text.encode("utf-8-sig").replace(b"\n", b"\r\n"), "excel.csv"), write(gzip.compress(text.encode()), "mine.csv.gz"),
+             tmp_path / "mine.parquet"]
+    for form in forms:
+        one = load(form, smiles="SMILES", target="Y, z")
         assert one.smiles == ("CCO", "CCN")
-        assert np.array_equal(one.targets, [[1.5], [np.nan]], equal_nan=True)
+        assert one.names == ("y", "z")
+        assert np.array_equal(one.targets, [[1.5, 2], [np.nan, 3]], equal_nan=True)
     for bare in ("CCO ethanol\nCCN\tethylamine\n\n", "SMILES name\nCCO ethanol\nCCN ethylamine\n"):
         assert load(write(bare, "mine.smi")).smiles == ("CCO", "CCN")
 
 
 def test_targets_are_numbers_or_missing(write):
-    found = load(write("smiles,logS,logD\nCCO,-0.3,1\nCCN,,NaN\n"), target="logs, logD")
+    with pytest.warns(UserWarning, match=r"1 of 2 rows: no value of any target, row 2 \('CCN'\): keep"):
+        found = load(write("smiles,logS,logD\nCCO,-0.3,1\nCCN,,NaN\n"), target="logs, logD")
     assert found.names == ("logS", "logD")
     assert np.array_equal(found.targets, [[-0.3, 1], [np.nan, np.nan]], equal_nan=True)
-    with pytest.raises(DataError, match=r"row 2, column 'y': found 'high'"):
+    with pytest.raises(DataError, match=r"row 2, column 'y': found 'high'\n"):
         load(write("smiles,y\nCCO,1\nCCN,high\n"), target="y")
+    for cell, advice in (("5.2 nM", "Take 'nM' out"), ("-3e-1mol/L", "Take 'mol/L' out"), ('"5,2"', "Write decimals with a point, as 5.2."),
+                         (">10", "A bound is not a measured value"), ("high", "Expected a number")):
+        with pytest.raises(DataError, match=r"row 1, column 'y': found .*, the first of 2 such cells of 3") as told:
+            load(write(f"smiles,y\nCCO,{cell}\nCCN,1\nCCC,x\n"), target="y")
+        assert told.value.hint.startswith(advice)
 
 
 @pytest.mark.parametrize(("text", "message", "hint"), [
@@ -74,6 +86,52 @@ def test_each_option_does_what_it_says_and_counts_it(write):
     assert len(told) == 3
     with pytest.warns(UserWarning, match="of 4 rows"):
         assert load(file, invalid="drop", mixtures="drop", duplicates="keep").smiles == ("CCO", "CCO")
+
+
+DOUBTFUL = {  # of a row's SMILES: what is told, the option that settles it, and what is then left of its molecule
+    "[Na+].CC(=O)[O-]": ("several unbonded parts", "mixtures", "largest", ["CC(=O)[O-]"]),
+    "CCOC(C)=O.CN1C=NC2=C1C(=O)N(C)C(=O)N2C": ("several unbonded parts", "mixtures", "drop", []),
+    "C[CH2]": ("unpaired electrons", "radicals", "keep", ["[CH2]C"]),
+    "*CC": ("a wildcard atom", "wildcards", "drop", []),
+    "C" * 501: ("more than 500 atoms", "large", "keep", ["C" * 501]),
+    "C1CC": ("unreadable SMILES", "invalid", "drop", []),
+    "C(C)(C)(C)(C)C": ("unreadable SMILES", "invalid", "drop", []),
+    "OCC": ("a molecule of an earlier row, with other targets", "duplicates", "mean", []),
+    "c1ccccc1": ("a molecule of an earlier row", "duplicates", "drop", []),
+    "": ("empty SMILES", "invalid", "drop", [])}
+
+
+@pytest.mark.parametrize("smiles", DOUBTFUL)
+def test_no_doubtful_row_passes_untold_and_each_has_an_option_that_settles_it(smiles, write):
+    doubt, option, way, left = DOUBTFUL[smiles]
+    file = write(f"id,Structure,pIC50,note\na,CCO,5,\nb,C1=CC=CC=C1,9,\nx,{smiles},9,\nd,CCN,7,\n")
+    source = Source(str(file), (("smiles", "structure"), ("target", "pic50")))
+    shown = f"{smiles[:57]}..." if len(smiles) > 60 else smiles
+    told = f"{file}: 1 of 4 rows: {doubt}, row 3" + f" ({shown!r})" * bool(smiles)
+    with pytest.raises(DataError) as error:
+        sets.ready(source, "molecules")
+    assert error.value.message == told
+    source = Source(source.where, (*source.options, (option, way)))
+    assert sets.ready(source, "molecules") == [f"{told}: {way}"]
+    with pytest.warns(UserWarning, match="1 of 4 rows"):
+        found = sets.load(source, "molecules")
+    assert [one for one in found.smiles if one not in ("CCO", "c1ccccc1", "CCN")] == left
+    assert dict(zip(found.smiles, found.targets[:, 0], strict=True))["CCO"] == (7 if smiles == "OCC" else 5)
+
+
+def test_the_command_tells_every_doubtful_row_that_was_settled(write, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("BAKEOFF_HOME", str(tmp_path / "home"))
+    ways = {option: way for _, option, way, _ in DOUBTFUL.values()}
+    rows = "".join(f"{one},5\n" for one in ["c1ccccc1", *DOUBTFUL, "CCN"])
+    file = write(f"Drug,pIC50\nCCO,4\n{rows},\nCCCC,\n")
+    options = [f"--{name}={value}" for name, value in {"smiles": "drug", "target": "pic50", "unlabelled": "none", **ways}.items()]
+    assert main(["run", "grover", "--data", str(file), "--budget", "smoke", "--pairs", "1", *options]) == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if f"{file}: " in line]
+    assert len(told) == len({doubt for doubt, *_ in DOUBTFUL.values()}) + 2  # and the empty row and the one without a value
+    for doubt, option, *_ in DOUBTFUL.values():
+        doubt = doubt.replace("an earlier row, with other", "several rows, with different")  # as they are told where all are dropped
+        assert any(f"of 15 rows: {doubt}, row" in line and line.endswith(ways[option]) for line in told), doubt
+    assert any("1 of 15 rows: empty row, row 14: drop" in line for line in told)
 
 
 def test_an_empty_row_is_left_out_and_counted_but_not_those_at_the_end(write):
@@ -108,7 +166,7 @@ def test_doubtful_molecules_are_kept_or_dropped_as_asked(write):
 
 
 def test_dropping_duplicates_keeps_the_first_of_those_that_agree_and_none_of_those_that_do_not(write):
-    with pytest.warns(UserWarning, match="a molecule of an earlier row"):
+    with pytest.warns(UserWarning, match="a molecule of (an earlier row|several rows)"):
         found = load(write("smiles,y\nCCO,1\nCCN,1\nOCC,1\nNCC,0\nCC,0\n"), target="y", duplicates="drop")
     assert dict(zip(found.smiles, found.targets[:, 0], strict=True)) == {"CCO": 1, "CC": 0}
 
@@ -131,6 +189,9 @@ def test_the_split_is_the_users_choice(write):
     ("mine.csv", "smiles\nCCO\n", {"invalid": "skip"}, "The choices: error, drop"),
     ("mine.csv", b"smiles\nCC\xff\n", {}, "Save it as UTF-8"),
     ("mine.csv", "", {}, "one header row"),
+    ("mine.csv", "smiles,y\nCCO,1,2\nCCN,2,3\n", {}, "quotes around cells"),
+    ("mine.csv", "smiles,y,Y\nCCO,1,2\n", {"target": "Y,y,y"}, "Name each column once"),
+    ("mine.csv", "smiles,y,y\nCCO,1,2\n", {"target": "y"}, "Rename all but one"),
     ("mine.sdf", "x", {}, "Expected one of .csv"),
     ("mine.smi", "CCO\n", {"target": "y"}, "Give targets in a CSV"),
     ("mine.csv", "smiles\n", {}, "one SMILES in every row")])
@@ -159,3 +220,137 @@ def test_a_packaged_table_reads_several_targets_with_gaps_and_leaves_out_the_row
     found = packaged_table([write("smiles,a,b\nCC,1,\nbad,0,0\nCO,,0\n")], "smiles", "a,b", "2", split="scaffold")
     assert (found.smiles, found.names, found.by) == (("CC", "CO"), ("a", "b"), "scaffold")
     assert np.array_equal(found.targets, [[1, np.nan], [np.nan, 0]], equal_nan=True)
+
+
+def test_the_shipped_sample_is_given_along_unless_another_or_none_is_asked_for(write):
+    file = write("smiles,y\nCCO,1\nCCN,2\nCCC,3\nCCCC,3\nCCCCC,3\n")
+    found = load(file, target="y")
+    assert (len(found), len(found.unlabelled)) == (5, 5000)
+    train, test = found.split(0)
+    assert (train.unlabelled, test.unlabelled) == (found.unlabelled, ())
+    assert load(file, unlabelled="none").unlabelled == ()
+    for text, name in (("OCCO glycol\nCCF\n", "more.smi"), ("id,Smiles\n1,OCCO\n2,CCF\n", "more.csv"), ("Drug\nOCCO\nCCF\n", "other.csv"),
+                       (gzip.compress(b"OCCO\nCCF\n"), "more.txt.gz")):
+        named = load(write("drug,smiles_old\nCCO,\n", "named.csv"), smiles="drug", unlabelled=str(write(text, name)))
+        assert named.unlabelled == ("OCCO", "CCF")
+
+
+def test_doubtful_rows_of_the_unlabelled_are_told_with_their_file_and_settled_likewise(write):
+    file, more = write("smiles\nCCO\n"), write("CCF\nC1CC\n[Na+].[O-]C\nFCC\n", "more.smi")
+    with pytest.raises(DataError, match=r"more.smi: 1 of 4 rows: unreadable SMILES, row 2 \('C1CC'\); 1 of 4 rows: several") as told:
+        load(file, unlabelled=str(more))
+    assert "--invalid drop; --mixtures keep, largest or drop; --duplicates" in told.value.hint
+    with pytest.warns(UserWarning, match="more.smi: 1 of 4 rows") as told:
+        assert load(file, unlabelled=str(more), invalid="drop", mixtures="largest", duplicates="drop").unlabelled == ("CCF", "C[O-]")
+    assert len(told) == 3
+    with pytest.raises(DataError, match=r"nowhere\.smi is not a file"):
+        load(file, unlabelled="nowhere.smi")
+
+
+def test_the_shipped_sample_is_canonical_distinct_and_keeps_its_stereochemistry():
+    sample = lines([SAMPLE]).smiles
+    assert len(set(sample)) == 5000
+    assert [Chem.CanonSmiles(one) for one in sample[::50]] == list(sample[::50])
+    assert sum("@" in one or "/" in one for one in sample) > 3000
+
+
+@pytest.mark.parametrize("smiles", ["C" * 20_000, "C(" * 20_000 + "C" + ")" * 20_000], ids=["chain", "nested"])
+def test_a_molecule_that_rdkit_would_die_of_is_refused_or_dropped_never_kept(write, smiles):
+    file = write(f"smiles\n{smiles}\nCC\n")
+    script = ("import sys, warnings\nfrom bakeoff.data.molecules import load\nfrom bakeoff.errors import DataError\n"
+              "warnings.simplefilter('ignore')\nfor way in ('error', 'keep', 'drop'):\n"
+              "    try:\n        print(load(sys.argv[1], large=way, unlabelled='none').smiles)\n"
+              "    except DataError as told:\n        print(told.message.split(': ', 1)[1], told.hint)\n")
+    done = subprocess.run([sys.executable, "-c", script, str(file)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    *refused, dropped = done.stdout.splitlines()
+    shown = smiles[:57]
+    assert refused == [f"1 of 2 rows: more than 5,000 atoms, row 1 ('{shown}...') Correct the rows, or add --large drop."] * 2
+    assert dropped == "('CC',)"
+
+
+def test_what_cannot_be_kept_and_what_can_are_told_together(write, monkeypatch):
+    monkeypatch.setattr("bakeoff.data.molecules.LARGEST", 510)
+    file = write(f"smiles\n{'C' * 505}\n{'C' * 511}\nCC\nCC.O\n")
+    with pytest.raises(DataError, match=r"row 1 .*; 1 of 4 rows: more than 5,000 atoms, row 2 .*; 1 of 4 rows: several") as told:
+        load(file)
+    assert told.value.hint == "Correct the rows, or add --large drop; --mixtures keep, largest or drop."
+    with pytest.raises(DataError, match=r"1 of 4 rows: more than 5,000 atoms, row 2 [^;]*$"):
+        load(file, large="keep", mixtures="drop")
+
+
+def test_dropping_rows_that_disagree_counts_the_first_of_them_too(write):
+    with pytest.warns(UserWarning, match="a molecule of") as told:
+        assert load(write("smiles,y\nCCO,1\nOCC,2\nCC,3\nC(C)O,1\n"), target="y", duplicates="drop").smiles == ("CC",)
+    assert [str(one.message).split(": ", 1)[1] for one in told] == [
+        "3 of 4 rows: a molecule of several rows, with different targets, row 1 ('CCO'), row 2 ('OCC'), row 4 ('C(C)O'): drop"]
+
+
+@pytest.mark.parametrize("way", ["mean", "drop"])
+def test_rows_that_measure_different_targets_are_put_together(write, way):
+    file = write("smiles,a,b\nCCO,0.1,\nOCC,,2\nC(C)O,0.1,\nC(O)C,0.1,2\nCC,1,1\n")
+    with pytest.raises(DataError, match="3 of 5 rows: a molecule of an earlier row, row 2"):
+        load(file, target="a,b")
+    with pytest.warns(UserWarning, match=f"3 of 5 rows: a molecule of an earlier row, row 2 .*: {way}"):
+        found = load(file, target="a,b", duplicates=way)
+    assert (found.smiles, found.targets.tolist()) == (("CCO", "CC"), [[0.1, 2], [1, 1]])
+    clash = write("smiles,a,b\nCCO,1,\nOCC,,2\nC(C)O,,3\n")
+    with pytest.raises(DataError, match=r"earlier row, row 2 .*; 1 of 3 rows: a molecule of an earlier row, with other targets, row 3"):
+        load(clash, target="a,b")
+
+
+def test_a_mean_between_two_classes_is_told(write):
+    with pytest.warns(UserWarning, match="other targets|0 and 1") as told:
+        assert load(write("smiles,y\nCCO,1\nOCC,0\nCC,1\n"), target="y", duplicates="mean").targets.tolist() == [[0.5], [1]]
+    assert "column 'y' holds 0 and 1 alone; 1 of 2 molecules, where rows disagree, have now a mean" in str(told[1].message)
+    with pytest.warns(UserWarning, match="with other targets") as told:
+        load(write("smiles,y\nCCO,1\nOCC,0\nCC,2\n"), target="y", duplicates="mean")
+    assert len(told) == 1
+
+
+def test_a_target_without_any_value_is_named(write):
+    with pytest.warns(UserWarning, match="column 'logD' has no value in any row") as told:
+        load(write("smiles,y,logD\nCCO,1,\nCC,1,na\n"), target="y,logd")
+    assert len(told) == 1
+
+
+def test_atom_map_numbers_make_no_other_molecule(write):
+    rows = ["[CH3:1][CH2:2][OH:3]", "[CH3:1][C@H:4]([F:2])[CH3:3]", "[CH3:1][CH2:2][NH:3][H:9]", "[CH3:7][C@@H:2]([F:3])[Cl:4]"]
+    assert load(write("smiles\n" + "\n".join(rows))).smiles == ("CCO", "CC(C)F", "CCN", Chem.CanonSmiles("C[C@@H](F)Cl"))
+    with pytest.raises(DataError, match="a molecule of an earlier row, row 2"):
+        load(write("smiles\nCCO\n[CH3:1][CH2:2][OH:3]\n"))
+
+
+def test_a_column_with_commas_in_its_name_is_a_target_and_so_are_several_columns(write):
+    file = write('smiles,"IC50, nM",logD\nCCO,1,2\n')
+    assert load(file, target="ic50, nM").names == ("IC50, nM",)
+    with pytest.raises(DataError, match="no column 'IC50'"):
+        load(file, target="IC50,logD")
+
+
+@pytest.mark.parametrize(("text", "names", "rows"), [
+    ("smiles;pIC50 (10 uM, 24h, n=3)\nCCO;5\nCCN;6\n", "smiles;pIC50 (10 uM, 24h, n=3)", [5, 6]),
+    ('"smiles, canonical";"y, mean, of 3"\n"CCO";5\n"CCN";6\n', "smiles, canonical;y, mean, of 3", [5, 6]),
+    ('smiles,note (a; b; c),y\nCCO,"x; z",5\nCCN,,6\n', "smiles;y", [5, 6]),
+    ("smiles\ty; a; b\nCCO\t5\n", "smiles;y; a; b", [5])])
+def test_the_separator_is_the_one_that_repeats_line_after_line(write, text, names, rows):
+    smiles, target = names.split(";", 1)
+    assert load(write(text), smiles=smiles, target=target).targets[:, 0].tolist() == rows
+
+
+def test_decimal_commas_are_no_separator_and_an_underscore_no_number(write):
+    with pytest.raises(DataError, match="found '5,2'"):
+        load(write("smiles;y (a, b)\nCCO;5,2\nCCN;6,1\n"), target="y (a, b)")
+    with pytest.raises(DataError, match="found '1_5'") as told:
+        load(write("smiles,y\nCCO,1_5\n"), target="y")
+    assert told.value.hint.startswith("Expected a number")
+
+
+@pytest.mark.parametrize("name", ["mine.csv.gz", "mine.smi.gz"])
+def test_a_cut_or_damaged_packed_file_is_told(write, name):
+    whole = gzip.compress(b"smiles\n" + b"".join(b"C%sO\n" % (b"C" * n) for n in range(300)))
+    broken = [whole[:-20], whole[:40], whole[:60] + bytes(200) + whole[260:], whole[:-8] + bytes(8), whole[:10] + b"\xff" * 30]
+    for text in broken:
+        with pytest.raises(DataError, match=rf"{name} cannot be unpacked: ") as told:
+            load(write(text, name))
+        assert told.value.hint == "It was cut short or damaged: copy or fetch it again."

@@ -56,6 +56,35 @@ def test_the_given_folder_is_looked_in_first(file, tmp_path, monkeypatch):
     assert sets.locate(file) == tmp_path / "one/set.bin"
 
 
+def test_a_file_that_an_installed_package_carries_is_taken_from_there_unless_it_has_other_bytes(file, tmp_path, monkeypatch):
+    (tmp_path / "carrier/data").mkdir(parents=True)
+    (tmp_path / "carrier/__init__.py").write_text("raise RuntimeError('the package was imported')")
+    (tmp_path / "carrier/data/set.bin").write_bytes(BODY)
+    monkeypatch.syspath_prepend(tmp_path)
+    carried = sets.replace(file, package="carrier")
+    assert sets.locate(carried) == tmp_path / "carrier/data/set.bin"
+    (tmp_path / "carrier/data/set.bin").write_bytes(b"another release")
+    fetched = sets.locate(carried)
+    assert fetched == sets.locate(sets.replace(file, package="no_such_package")) == places.cache() / "data/one/set.bin"
+    (tmp_path / "carrier/data/set.bin").write_bytes(BODY)
+    assert sets.locate(carried) == fetched  # what lies in the cache comes first
+
+
+def test_where_else_a_file_is_leaves_the_fingerprint_of_its_set(monkeypatch):
+    plain = sets.fingerprint(Source("adk"), "trajectories")
+    files = sets.SETS["adk"].files
+    assert {one.package for one in files} == {"MDAnalysisTests"}
+    for change, same in (({"package": ""}, True), ({"sha256": "0"}, False)):
+        monkeypatch.setitem(sets.SETS, "adk", sets.replace(sets.SETS["adk"], files=tuple(sets.replace(one, **change) for one in files)))
+        assert (sets.fingerprint(Source("adk"), "trajectories") == plain) is same
+
+
+def test_the_enzymes_frames_come_with_a_package(monkeypatch):
+    monkeypatch.delenv("BAKEOFF_DATA", raising=False)
+    monkeypatch.setattr(sets.urllib.request, "urlopen", None)
+    assert [len(sets.load(Source(name), "trajectories")) for name in ("adk", "adk-second")] == [98, 102]
+
+
 def test_a_gzipped_file_is_known_by_what_is_inside(file, tmp_path, monkeypatch):
     monkeypatch.setenv("BAKEOFF_DATA", str(tmp_path))
     (tmp_path / "set.gz").write_bytes(gzip.compress(BODY, mtime=1))
@@ -96,6 +125,15 @@ def test_other_bytes_are_refused_and_not_kept(file):
 def test_a_file_that_cannot_be_fetched_says_where_to_put_it(file):
     with pytest.raises(DataError, match="BAKEOFF_DATA"):
         sets.locate(sets.File(file.path, file.sha256, file.url + "x"))
+
+
+def test_a_fingerprint_follows_the_bytes_of_a_file_that_an_option_names(tmp_path):
+    (tmp_path / "assay.csv").write_text("smiles\nCCO\n")
+    (tmp_path / "more.smi").write_text("CCN\n")
+    source = Source(str(tmp_path / "assay.csv"), (("unlabelled", str(tmp_path / "more.smi")),))
+    first = sets.fingerprint(source, "molecules")
+    (tmp_path / "more.smi").write_text("CCCl\n")
+    assert sets.fingerprint(source, "molecules") != first
 
 
 def test_a_fingerprint_follows_bytes_names_and_options(tmp_path):
@@ -150,9 +188,9 @@ MEASURED = {
 
 
 def at_hand(name):
-    """Whether a set's files lie in the folder that BAKEOFF_DATA names; they are not fetched for a test."""
+    """Whether a set's files lie in the folder that BAKEOFF_DATA names, or in a package; they are not fetched for a test."""
     given = places.given_data()
-    return all(given and (given / file.path).is_file() for file in sets.SETS[name].files)
+    return all((given and (given / file.path).is_file()) or sets._packaged(file) for file in sets.SETS[name].files)
 
 
 def test_the_public_molecules_at_hand_are_as_many_and_measured_as_published():

@@ -138,6 +138,8 @@ def test_archives_are_read_by_the_names_of_their_atoms(tmp_path):
     assert (found.atoms, found.residues.tolist()) == (("N", "CA", "C", "N", "CA"), [0, 0, 0, 1, 1])
     np.testing.assert_array_equal(found.frames, frames[:, [0, 1, 2, 4, 5]])
     assert load(tmp_path / "a.npz", atoms="all").atoms == tuple(names)
+    np.savez(tmp_path / "bytes.npz", frames=frames, atoms=names.astype("S"), residues=residues)
+    assert load(tmp_path / "bytes.npz").atoms == found.atoms
     np.save(tmp_path / "a.npy", frames)
     assert load(tmp_path / "a.npy").residues.tolist() == [0, 0, 0, 1, 1, 1]
     assert load(tmp_path / "a.npy", atoms="CA").atoms == ("CA",) * 6
@@ -153,6 +155,42 @@ def test_the_models_of_a_pdb_text_are_the_frames(write):
     assert (found.atoms, found.residues.tolist()) == (("N", "CA", "C", "N"), [0, 0, 0, 1])
     np.testing.assert_array_equal(found.frames, [[[n, 2, 3], [n + 0.5, 2.5, 3.5], [n + 0.75, -102.5, 3.5], [n, 0, 1]] for n in (1, 2)])
     assert load(write(MODEL.format(1), "a.pdb"), atoms="all").atoms == ("N", "CA", "C", "O", "N")
+
+
+def chain(start, *residues, record="ATOM  ", letter=" ", ends="TER\n"):
+    """The lines of residues with N, CA and C; the first coordinate counts the atoms from `start`."""
+    atoms = [(name, number, residue) for number, residue in residues for name in ("N", "CA", "C")]
+    return "".join(f"{record}{1:5d}  {name:3s} {residue:3s} {letter}{number:4d}    {start + place:8.3f}   0.000   0.000\n"
+                   for place, (name, number, residue) in enumerate(atoms)) + ends
+
+
+THREE = ((1, "ALA"), (2, "GLY"), (3, "SER"))
+
+
+def test_two_chains_without_letters_are_both_read_when_a_ter_is_between(write):
+    frame = "MODEL 1\n" + chain(0, *THREE) + chain(9, *THREE) + "ENDMDL\n"
+    found = load(write(frame * 2, "a.pdb"))
+    assert found.frames[:, :, 0].tolist() == [list(range(18))] * 2
+    assert found.residues.tolist() == np.repeat(range(6), 3).tolist()
+    assert load(write(chain(0, *THREE) + "END\n" + chain(9, *THREE) + "END\n", "a.pdb")).frames.shape == (2, 9, 3)  # as VMD writes
+
+
+def test_a_repeated_atom_that_is_no_alternative_place_is_told_by_its_line(write):
+    twice = chain(0, *THREE, ends="") + chain(9, *THREE)
+    with pytest.raises(DataError, match="line 10: a second atom N of ALA"):
+        load(write(twice, "a.pdb"))
+    with pytest.raises(DataError, match="line 11: a second atom CA of ALA"):
+        load(write(twice, "a.pdb"), atoms="CA")
+    waters = "ATOM      1  OW  SOL     1      50.000   0.000   0.000\n" * 2  # their numbers begin anew after 9999
+    assert load(write(chain(0, *THREE) + waters, "a.pdb")).frames.shape == (1, 9, 3)
+
+
+def test_changed_residues_of_a_chain_are_read_and_ligands_are_not(write):
+    text = chain(0, (3, "ALA"), letter="A", ends="") + chain(3, (4, "MSE"), (5, "SEP"), record="HETATM", letter="A", ends="")
+    calcium = "HETATM    1 CA    CA A 201      50.000   0.000   0.000\nHETATM    1  N   LIG A 202      50.000   0.000   0.000\n"
+    found = load(write(text + chain(9, (6, "ALA"), letter="A") + calcium, "a.pdb"))
+    assert found.frames[0, :, 0].tolist() == list(range(12))
+    assert found.residues.tolist() == np.repeat(range(4), 3).tolist()
 
 
 @pytest.mark.parametrize(("name", "text", "options", "said"), [
@@ -175,6 +213,11 @@ def test_wrong_arrays_are_told(tmp_path):
     np.savez(tmp_path / "a.npz", frames=np.zeros((2, 4, 3)))
     with pytest.raises(DataError, match="no array 'atoms'"):
         load(tmp_path / "a.npz")
+    for atoms, residues, said in ((["CA"] * 4, np.zeros((2, 2)), r"residues of shape \(2, 2\)"),
+                                  ([["CA"]] * 4, [0] * 4, r"atoms of shape \(4, 1\)")):
+        np.savez(tmp_path / "a.npz", frames=np.zeros((2, 4, 3)), atoms=atoms, residues=residues)
+        with pytest.raises(DataError, match=said):
+            load(tmp_path / "a.npz")
 
 
 def test_the_hinge_has_a_helixs_bonds_angles_and_rise_and_bends_in_its_middle_alone():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import somersd
 
 from bakeoff.parts.affinity_measures import concordance, external_fit, inversions, squared_error
 
@@ -32,6 +33,13 @@ def test_concordance_equals_the_count_on_values_without_ties_and_with_many():
     for levels in (3, 40, 10_000):
         measured, predicted = rng.integers(levels, size=300) / 7, rng.integers(levels, size=300) * 1.5
         assert concordance(measured, predicted) == pytest.approx(pair_by_pair(measured, predicted), abs=1e-12)
+
+
+def test_concordance_is_somers_d_moved_to_between_nought_and_one():
+    rng = np.random.default_rng(3)
+    measured, predicted = rng.integers(30, size=400), rng.integers(50, size=400)
+    predicted += measured
+    assert concordance(measured, predicted) == pytest.approx((1 + somersd(measured, predicted).statistic) / 2, abs=1e-12)
 
 
 def test_concordance_is_one_for_the_truth_a_half_for_a_constant_and_sees_only_the_order():

@@ -95,3 +95,10 @@ def test_a_molecules_share_is_asked_and_the_rest_left_out():
 def test_what_is_no_molecule_is_named():
     with pytest.raises(DataError, match="C1CC"):
         contexts("C1CC")
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), None, 3])
+def test_what_is_no_text_has_no_context(wrong):
+    for asked_of in (contexts, motifs):
+        with pytest.raises(DataError, match="is no readable SMILES"):
+            asked_of(wrong)

@@ -4,7 +4,16 @@ import dataclasses
 
 import torch
 
-from bakeoff.parts.graph_transformer import AttentiveReadout, GraphTransformer, MessagePassing, alike, drawn_hops, mean_rows, padded
+from bakeoff.parts.graph_transformer import (
+    AttentiveReadout,
+    GraphTransformer,
+    MessagePassing,
+    alike,
+    drawn_hops,
+    gradient_x_input,
+    mean_rows,
+    padded,
+)
 from bakeoff.parts.molecular_graphs import ATOM_FEATURES, BOND_FEATURES, featurise
 from bakeoff.parts.seeding import seeded
 
@@ -91,15 +100,15 @@ def test_attention_reaches_atoms_beyond_the_hops_and_none_of_another_molecule():
     assert slopes[1].abs().max() == 0
 
 
-def test_readouts_stay_within_a_molecule():
+def test_readouts_stay_within_a_molecule_and_tell_how_large_it_is():
     graphs = featurise(["CCO", "C", "CCN"])
     atoms = torch.randn(len(graphs.atoms), 8, generator=torch.Generator().manual_seed(0))
     with seeded(0):
         read = AttentiveReadout(8, readings=2)
     found = read(atoms, graphs)
     weights = read.weigh(atoms[:3]).softmax(0)  # (3, 2)
-    torch.testing.assert_close(found[0], (weights.T @ atoms[:3]).flatten())
-    torch.testing.assert_close(found[1], atoms[3].repeat(2))
+    torch.testing.assert_close(found[0], torch.cat([(weights.T @ atoms[:3]).flatten(), atoms[:3].sum(0) / 10]))
+    torch.testing.assert_close(found[1], torch.cat([atoms[3].repeat(2), atoms[3] / 10]))
     torch.testing.assert_close(mean_rows(atoms, graphs.molecule, 4)[[0, 3]], torch.stack([atoms[:3].mean(0), torch.zeros(8)]))
 
 
@@ -111,3 +120,18 @@ def test_hops_are_drawn_around_their_mean_and_no_further_than_half_of_it():
     assert abs(drawn.mean() - 6) < 0.1
     assert abs(drawn.std() - (1 + 1 / 12) ** 0.5) < 0.05
     assert {drawn_hops(0, rng), drawn_hops(1, rng)} <= {0, 1}
+
+
+def test_of_no_molecules_there_are_no_outputs():
+    seen = network()(featurise([]), (2, 2))
+    assert [tuple(one.shape) for one in (*seen.atoms, *seen.bonds)] == [(0, 8)] * 4
+
+
+def test_slope_times_input_goes_to_the_atom_and_for_a_bond_to_the_atom_that_it_leaves():
+    def answer(batch, graphs):
+        return (batch.bonds * torch.arange(1.0, 1 + batch.bonds.shape[1])[:, None]).sum() + 10 * batch.atoms[0, 2].sum()
+
+    graphs = featurise(["CCO"])  # bonds 0-1, 1-0, 1-2, 2-1
+    atoms, bonds = graphs.atoms.sum(1), torch.cat([graphs.atoms[graphs.index[0]], graphs.bonds], 1).sum(1)
+    expected = torch.stack([bonds[0], 2 * bonds[1] + 3 * bonds[2], 4 * bonds[3] + 10 * atoms[2]])
+    torch.testing.assert_close(gradient_x_input(graphs, answer), expected)

@@ -11,7 +11,10 @@ from bakeoff.parts.molecular_graphs import HYBRIDISATIONS, Graphs, featurise
 
 ODD = ("C", "[Na+].[Cl-]", "[2H]C([2H])([2H])O", "C[C@H](N)C(=O)O", "C[C@@H](N)C(=O)O", "F/C=C/F", "F/C=C\\F", "CN(=O)=O", "c1cc[nH]c1",
        "[U]", "FS(F)(F)(F)(F)F", "[H][H]", "C#N", "[NH4+]", "CP(Cl)(Cl)(Cl)Cl", "*C", "[CH3]", "C1CC1.c1ccccc1", "[Fe+2]", "[13CH4]",
-       "[H]OC")
+       "[H]OC",
+       # carbons of fewer than four valences, of dative bonds, and those whose neighbours do not tell their hybridisation
+       "[CH2]C", "C[CH]C", "C[C]C", "[CH3+]", "[CH2-]C=C", "[C-]#[O+]", "C[C@](F)Cl", "CC |^1:0|", "C[Fe]C", "C=C=C", "C$C",
+       "CC1(C)=C(C)(C)[Fe]1", "N->[Pt](Cl)(Cl)<-N", "C[N+]#[C-]", "[cH-]1cccc1", "C1CCCC=CC1", "C/C=C/[C@H](F)Cl")
 SMILES = (*drugs().smiles, *ODD)
 
 
@@ -92,3 +95,18 @@ def test_an_unreadable_smiles_is_named_with_its_place():
     for wrong in ("C1CC", "CC(C)(C)(C)C", "", "c1cccc1"):
         with pytest.raises(DataError, match="molecule 1"):
             featurise(["CCO", wrong])
+
+
+def test_what_is_no_text_is_named_with_its_place_and_one_text_is_no_list():
+    for wrong in (float("nan"), None, 3, ["C"]):
+        with pytest.raises(DataError, match=r"molecule 1: .* is no readable SMILES"):
+            featurise(["CCO", wrong])
+    with pytest.raises(ValueError, match="found the string 'CCO'; expected a list of SMILES"):
+        featurise("CCO")
+
+
+def test_of_a_list_only_the_rows_asked_for_are_read_and_they_keep_their_names():
+    assert same(featurise(["C1CC", "CCO", "N"], [2, 1]), featurise(["N", "CCO"]))
+    assert same(featurise(one for one in ("N", "CCO")), featurise(["N", "CCO"]))
+    with pytest.raises(DataError, match="molecule 2: 'C1CC'"):
+        featurise(["N", "CCO", "C1CC"], np.array([1, 2]))

@@ -29,3 +29,14 @@ def test_positions_outside_the_lists_are_refused():
     for wrong in ([[0, 2]], [[-1, 0]], [[2, 0]], [0, 1], [[0, 1, 1]]):
         with pytest.raises(ValueError, match="among 2 drugs, 2 proteins"):
             positions(wrong, ["C", "O"], ["MK", "GA"])
+
+
+def test_places_that_are_not_whole_are_refused_and_whole_floats_are_not_changed():
+    for wrong in ([[0.9, 1.7]], [[0, 0.5]], [[0, np.nan]], [[None, 0]]):
+        with pytest.raises(ValueError, match="whole numbers"):
+            positions(wrong, ["C", "O"], ["MK", "GA"])
+    found = positions([[1.0, 0.0]], ["C", "O"], ["MK", "GA"])
+    assert found.dtype == np.int64
+    assert found.tolist() == [[1, 0]]
+    with pytest.raises(ValueError, match="the string 'MK'"):
+        positions([[0, 1]], ["C"], "MK")

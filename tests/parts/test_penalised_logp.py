@@ -33,3 +33,7 @@ def test_the_writing_of_a_molecule_does_not_matter():
 def test_what_is_no_molecule_is_told():
     with pytest.raises(ValueError, match="'C1CC' is no readable SMILES"):
         penalised_logp(["CC", "C1CC"])
+    with pytest.raises(ValueError, match="nan is no readable SMILES"):
+        penalised_logp([float("nan")])
+    with pytest.raises(ValueError, match="found the string 'CCO'"):
+        penalised_logp("CCO")

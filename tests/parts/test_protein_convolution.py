@@ -1,11 +1,11 @@
-"""The protein branch: against its convolutions worked out window by window, and padding that counts for nothing."""
+"""The branches of DeepDTA: against its convolutions worked out window by window, and padding that counts for nothing."""
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
-from bakeoff.parts.protein_convolution import ProteinConvolution, residues
+from bakeoff.parts.protein_convolution import AMINO_ACIDS, SequenceConvolution, residues
 from bakeoff.parts.seeding import seeded
 
 LONG, SHORT = "MKKFFDSRREQGGSGLGSGSSGGGG", "MENFQKVEK"
@@ -14,7 +14,7 @@ LONG, SHORT = "MKKFFDSRREQGGSGLGSGSSGGGG", "MENFQKVEK"
 @pytest.fixture
 def network():
     with seeded(0):
-        return ProteinConvolution(5, filters=(3, 4, 6), kernel=3).double()
+        return SequenceConvolution(AMINO_ACIDS, 5, filters=(3, 4, 6), kernel=3).double()
 
 
 def test_it_equals_three_convolutions_worked_out_window_by_window(network):

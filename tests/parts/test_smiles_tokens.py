@@ -53,3 +53,18 @@ def test_gaps_are_masked_replaced_and_left_in_the_shares_of_bert():
     assert masked.double().mean().item() == pytest.approx(0.8, abs=0.01)
     assert same.double().mean().item() == pytest.approx(0.1 + 0.1 / 34, abs=0.01)  # a random token may be the true one
     assert seen[chosen & (seen != MASK)].min() >= UNKNOWN
+
+
+def test_what_rdkit_writes_of_metals_comes_back_with_arrows_as_one_token():
+    from rdkit import Chem
+    for smiles in ("[NH3]->[Pt](<-[NH3])(Cl)Cl", "C1C[NH2]->[Pt+2]<-[NH2]1", "c1cccc[n]1->[Zn+2]", "O=C1O[Pt]2(OC1=O)NCCN2->[Zn]"):
+        written = Chem.MolToSmiles(Chem.MolFromSmiles(smiles, sanitize=False))
+        assert "".join(tokens(written)) == written
+        assert {"->", "<-"} & set(tokens(written))
+    assert tokens("[NH3]->[Pt]<-N") == ["[NH3]", "->", "[Pt]", "<-", "N"]
+
+
+def test_one_string_in_place_of_a_list_is_refused():
+    for asked in (SmilesVocabulary.of, lambda one: SmilesVocabulary(("C", "O")).numbers(one, 9)):
+        with pytest.raises(ValueError, match="found the string 'CCO'; expected a list of SMILES"):
+            asked("CCO")

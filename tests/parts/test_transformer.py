@@ -19,7 +19,7 @@ def network():
 
 
 def test_it_equals_attention_written_out(network):
-    layer, x = network.layers.layers[0], network.tokens(NUMBERS[0]) + network.positions.weight[:6]
+    layer, x = network.layers[0], network.tokens(NUMBERS[0]) + network.positions.weight[:6]
     x = F.layer_norm(x, (8,))
     q, k, v = F.linear(x, layer.self_attn.in_proj_weight, layer.self_attn.in_proj_bias).chunk(3, 1)  # (L, D) each
     heads = [(q[:, at] @ k[:, at].T / math.sqrt(4)).softmax(1) @ v[:, at] for at in (slice(0, 4), slice(4, 8))]
@@ -44,5 +44,16 @@ def test_without_positions_the_order_of_the_others_does_not_matter(network):
 
 def test_layers_start_apart():
     with seeded(0):
-        first, second = TokenEncoder(9, longest=12, layers=2, width=8, heads=2).layers.layers
+        first, second = TokenEncoder(9, longest=12, layers=2, width=8, heads=2).layers
     assert not torch.equal(first.linear1.weight, second.linear1.weight)
+
+
+def test_the_first_token_alone_is_what_the_whole_row_has_there_and_so_is_its_slope():
+    with seeded(0):
+        network = TokenEncoder(9, longest=12, layers=2, width=8, heads=2, dropout=0.0).double()
+    rows, slopes = torch.cat([NUMBERS, NUMBERS.flip(1) * (torch.arange(6) < 4)]), []
+    for first in (network(rows)[:, 0], network.first_of(rows)):
+        slopes.append((first, *torch.autograd.grad(first.square().mean() + first[0, 0], network.parameters())))
+    for one, other in zip(*slopes, strict=True):
+        assert torch.allclose(one, other, atol=1e-12)
+    assert all(slope.abs().max() > 1e-9 for slope in slopes[1][1:] if slope.ndim > 1)

@@ -12,13 +12,12 @@ for classes (ROC-AUC of BACE 0.92 beside 0.90 at a tenth). Leaves of two rows di
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import MissingPackage, NotFitted
+from ..errors import NotFitted
+from ..parts.fingerprints import morgan
 
 FORESTS = {"regression": ("RandomForestRegressor", 1 / 3), "classification": ("RandomForestClassifier", "sqrt")}
 
@@ -84,28 +83,3 @@ class FingerprintForest:
         name, tried = FORESTS[self.task]
         forest = getattr(ensemble, name)(self.trees, max_features=tried, random_state=self.seed)
         return forest.fit(x[known], y[known])
-
-
-def morgan(smiles: Sequence[str], *, radius: int = 2, bits: int = 2048) -> np.ndarray:
-    """Morgan fingerprints, (N, bits) of 0 and 1: which surroundings of an atom, hashed to bits, a molecule has.
-
-    Args:
-        smiles: N readable SMILES.
-        radius, bits: as in `FingerprintForest`.
-
-    Raises:
-        MissingPackage: RDKit is not installed.
-
-    Example:
-        >>> both = morgan(["CCO", "OCC"])
-        >>> both.shape, bool((both[0] == both[1]).all()), int(both[0].sum())
-        ((2, 2048), True, 6)
-    """
-    try:
-        from rdkit import Chem, rdBase
-        from rdkit.Chem import rdFingerprintGenerator
-    except ImportError:
-        raise MissingPackage("rdkit", "molecules") from None
-    generator = rdFingerprintGenerator.GetMorganGenerator(radius=radius, fpSize=bits)
-    with rdBase.BlockLogs():
-        return np.stack([generator.GetFingerprintAsNumPy(Chem.MolFromSmiles(one)) for one in smiles])

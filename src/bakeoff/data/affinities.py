@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
-from .columns import COLUMNAR, SEPARATED, choice, column, form_of, frame, number
+from .columns import COLUMNAR, SEPARATED, choice, column, form_of, frame, numbers
 from .kinds.affinities import SPLITS, Affinities
-from .molecules import DRUGS, SETTLED_BY, WAYS, examine, judge, lines
+from .molecules import DRUGS, SETTLED_BY, SHIPPED, beforehand, chosen_ways, examine, judge, lines
 
 AMINO_ACIDS = set("ACDEFGHIKLMNPQRSTVWYBJOUXZ")  # the twenty, the two rare ones, and letters for one of several
 HORMONES = {"oxytocin": "CYIQNCPLG", "vasopressin": "CYFQNCPRG", "angiotensin II": "DRVYIHPF", "bradykinin": "RPPGFSPFR",
@@ -23,12 +23,13 @@ HORMONES = {"oxytocin": "CYIQNCPLG", "vasopressin": "CYFQNCPRG", "angiotensin II
 
 NO_VALUE, BAD_SEQUENCE = "no value", "unreadable sequence"
 AGAIN, CONFLICT = "a pair of an earlier row", "a pair of an earlier row, with another value"
-SETTLED = SETTLED_BY | {NO_VALUE: "invalid", BAD_SEQUENCE: "invalid", AGAIN: "duplicates", CONFLICT: "duplicates"}
+DISAGREEING = "a pair of several rows, with different values"
+SETTLED = SETTLED_BY | {NO_VALUE: "invalid", BAD_SEQUENCE: "invalid"} | dict.fromkeys((AGAIN, CONFLICT, DISAGREEING), "duplicates")
 
 
 def load(path: Path, *, smiles: str = "smiles", sequence: str = "sequence", target: str = "value", unit: str = "", split: str = "pairs",
          invalid: str = "error", mixtures: str = "error", radicals: str = "error", wildcards: str = "error", large: str = "error",
-         duplicates: str = "error") -> Affinities:
+         duplicates: str = "error", unlabelled: str = SHIPPED) -> Affinities:
     """Affinities from a CSV, TSV or Parquet file with one measured pair a row.
 
     Args:
@@ -40,6 +41,7 @@ def load(path: Path, *, smiles: str = "smiles", sequence: str = "sequence", targ
         mixtures, radicals, wildcards, large: as for molecules.
         duplicates: one pair in several rows: "error", "keep", "mean" (one pair, its values averaged), or "drop" (one where
             they agree, else none).
+        unlabelled: molecules to learn from without values, as for molecules.
 
     Returns:
         The pairs in the file's order; drugs as canonical SMILES and proteins, each once, in the order of their first row.
@@ -48,22 +50,19 @@ def load(path: Path, *, smiles: str = "smiles", sequence: str = "sequence", targ
         DataError: the file, a column or a row is not as expected.
         MissingPackage: RDKit is not installed.
     """
-    ways = {"invalid": invalid, "mixtures": mixtures, "radicals": radicals, "wildcards": wildcards, "large": large,
-            "duplicates": duplicates}
-    for name, found in ways.items():
-        choice(name, found, WAYS[name])
+    ways = chosen_ways(invalid=invalid, mixtures=mixtures, radicals=radicals, wildcards=wildcards, large=large, duplicates=duplicates)
     by = choice("split", split, SPLITS[:3])
     path = Path(path)
     if not path.is_file() or form_of(path) not in SEPARATED + COLUMNAR:
         raise DataError(f"{path} is not a table", f"Affinities come as one file: {', '.join(SEPARATED + COLUMNAR)}.")
     cells = frame(path)
     name = column(path, cells.columns, target, "target")
-    drugs, proteins, numbers = (cells[one] for one in (column(path, cells.columns, smiles, "smiles"),
-                                                       column(path, cells.columns, sequence, "sequence"), name))
+    drugs, proteins, measured = (cells[one] for one in (column(path, cells.columns, smiles, "smiles"),
+                                                        column(path, cells.columns, sequence, "sequence"), name))
     rows = list(range(1, len(cells) + 1))
     texts = [None if blank else text for text, blank in zip(drugs, (cells == "").all(axis=1), strict=True)]
     doubts, read = examine(texts, ways)
-    values = [number(path, row, name, cell) for row, cell in zip(rows, numbers, strict=True)]
+    values = numbers(path, name, list(measured))
     sequences = ["".join(text.split()).upper() for text in proteins]
     for place in (place for place, text in enumerate(texts) if text is not None):
         readable = sequences[place] and set(sequences[place]) <= AMINO_ACIDS
@@ -75,9 +74,12 @@ def load(path: Path, *, smiles: str = "smiles", sequence: str = "sequence", targ
     for place, canonical in read.items():
         groups[canonical, sequences[place]].append(place)
     for first, *others in groups.values():
+        if duplicates == "drop" and any(values[place] != values[first] for place in others):
+            doubts[DISAGREEING] += [first, *others]
+            continue
         for place in others:
             doubts[AGAIN if values[place] == values[first] else CONFLICT].append(place)
-    judge(path, doubts, rows, ways, texts, SETTLED)
+    judge(path, doubts, rows, ways, texts, SETTLED, {BAD_SEQUENCE: list(proteins)})
     if duplicates == "drop":
         groups = {pair: places for pair, places in groups.items() if len({values[place] for place in places}) == 1}
     if duplicates != "keep":
@@ -89,7 +91,7 @@ def load(path: Path, *, smiles: str = "smiles", sequence: str = "sequence", targ
     first = {drug: i for i, drug in enumerate(dict.fromkeys(pair[0] for pair, _ in kept))}
     second = {protein: i for i, protein in enumerate(dict.fromkeys(pair[1] for pair, _ in kept))}
     return Affinities(tuple(first), tuple(second), [(first[drug], second[protein]) for (drug, protein), _ in kept],
-                      [value for _, value in kept], name, unit, by)
+                      [value for _, value in kept], name, unit, by, unlabelled=beforehand(unlabelled, smiles, ways))
 
 
 def made(*, split: str = "pairs") -> Affinities:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import difflib
 import gzip
 import math
+import re
+import zlib
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 from ..errors import DataError
 
 SEPARATED = (".csv", ".tsv", ".tab")
 COLUMNAR = (".parquet", ".pq")
+DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
 MISSING = {"", "na", "n/a", "nan", "null", "none"}
 
 
@@ -32,15 +37,25 @@ def frame(path: Path):
             found = found.astype(object).where(found.notna(), "").astype(str)
         else:
             found = pandas.read_csv(path, sep=_separator(path, form), dtype=str, keep_default_na=False, skip_blank_lines=False,
-                                    encoding="utf-8-sig", index_col=False)
+                                    encoding="utf-8-sig", index_col=False, header=None)
+            found = found.iloc[1:].set_axis(found.iloc[0], axis=1).reset_index(drop=True)  # pandas would rename a repeated column
     except UnicodeDecodeError as problem:
         raise DataError(f"{path} is not UTF-8 text: byte {problem.start}", "Save it as UTF-8.") from None
+    except DAMAGED as problem:
+        raise damaged(path, problem) from None
     except (ValueError, OSError) as problem:  # pandas' and Arrow's reading errors are ValueErrors
-        raise DataError(f"{path} cannot be read: {' '.join(str(problem).split())}", "Give a table with one header row.") from None
+        reason = " ".join(str(problem).split()).removeprefix("Error tokenizing data. C error: ")
+        raise DataError(f"{path} cannot be read: {reason}",
+                        "Give a table with one header row, and quotes around cells with a separator in them.") from None
     found.columns = [str(name).strip() for name in found.columns]
     found = found.map(str.strip)
     filled = (found != "").any(axis=1).to_numpy().nonzero()[0]
     return found if form in COLUMNAR else found.iloc[:filled[-1] + 1 if len(filled) else 0]
+
+
+def damaged(path: Path, problem: Exception) -> DataError:
+    """What to say of a compressed file that cannot be unpacked to its end."""
+    return DataError(f"{path} cannot be unpacked: {problem}", "It was cut short or damaged: copy or fetch it again.")
 
 
 def column(path: Path, names: list[str], wanted: str, option: str) -> str:
@@ -51,12 +66,27 @@ def column(path: Path, names: list[str], wanted: str, option: str) -> str:
     if len(matches) == 1 and list(names).count(matches[0]) == 1:
         return matches[0]
     if matches:
-        raise DataError(f"{path}: {len(matches)} columns are called {wanted!r} when case is ignored", "Rename all but one of them.")
+        count = sum(one.casefold() == wanted.casefold() for one in names)
+        raise DataError(f"{path}: {count} columns are called {wanted!r} when case is ignored", "Rename all but one of them.")
     lower = {one.casefold(): one for one in names}
     near = [lower[one] for one in difflib.get_close_matches(wanted.casefold(), lower, 3, 0.5)]
     near += [one for key, one in lower.items() if wanted.casefold() in key and one not in near]
     hint = f"Did you mean --{option} {near[0]!r}? " if near else f"Name it with --{option} COLUMN. "
     raise DataError(f"{path}: there is no column {wanted!r}", f"{hint}The columns: {', '.join(names)}.")
+
+
+def numbers(path: Path, name: str, cells: Sequence[str]) -> list[float]:
+    """A column as numbers, NaN where a cell says that there is none. Other texts are told: the first, and how many there are."""
+    found, wrong = [], []
+    for row, cell in enumerate(cells, 1):
+        try:
+            found.append(number(path, row, name, cell))
+        except DataError as problem:
+            wrong.append(problem)
+    if wrong:
+        more = f", the first of {len(wrong)} such cells of {len(cells)}" if len(wrong) > 1 else ""
+        raise DataError(f"{wrong[0].message}{more}", wrong[0].hint)
+    return found
 
 
 def number(path: Path, row: int, name: str, cell: str) -> float:
@@ -67,10 +97,21 @@ def number(path: Path, row: int, name: str, cell: str) -> float:
         value = float(cell)
     except ValueError:
         value = math.inf
-    if math.isinf(value):
+    if math.isinf(value) or "_" in cell:  # Python reads 1_5 as 15
         raise DataError(f"{path}, row {row}, column {name!r}: found {cell!r}",
-                        "Expected a number, or an empty cell where nothing was measured.")
+                        f"{_advice(cell)}Expected a number, or an empty cell where nothing was measured.")
     return value
+
+
+def _advice(cell: str) -> str:
+    """What to do about the texts that often stand where a number should."""
+    if re.fullmatch(r"[+-]?\d+,\d+", cell):
+        return f"Write decimals with a point, as {cell.replace(',', '.')}. "
+    if re.match(r"[<>~=≤≥]", cell):
+        return "A bound is not a measured value: leave such cells empty, or decide on a number for them. "
+    if unit := re.fullmatch(r"[+-]?\d[\d.]*(?:[eE][+-]?\d+)?\s*([^\d\s.,_].*)", cell):
+        return f"Take {unit[1]!r} out of the cells, and bring all values to one unit first. "
+    return ""
 
 
 def choice(option: str, found: str, known: tuple[str, ...]) -> str:
@@ -81,8 +122,16 @@ def choice(option: str, found: str, known: tuple[str, ...]) -> str:
 
 
 def _separator(path: Path, form: str) -> str:
+    """The one of comma, semicolon and tab that most lines have as often as the header, quoted cells not counted."""
     if form != ".csv":
         return "\t"
     with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig") as stream:
-        header = stream.readline()
-    return max(",;\t", key=header.count)
+        header, *others = re.sub(r'"[^"]*"', "", "".join(islice(stream, 50))).splitlines() or [""]
+    lines = [line for line in others if line.strip()]
+
+    def fit(mark: str) -> tuple[int, int]:
+        count = header.count(mark)
+        return sum(line.count(mark) == count for line in lines) if count else 0, count
+
+    best = max(";\t,", key=fit)  # between equals the semicolon, as commas may be those of numbers
+    return best if best in header else ","

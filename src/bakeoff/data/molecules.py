@@ -2,13 +2,14 @@
 
 A doubtful row stops the loading with one message that names every kind of doubt, how many rows have it and the first of
 them; an option then says what to do about it. Rows count from 1 below the header line. Nothing is dropped unasked but
-wholly empty rows, and what is dropped or changed is counted in a warning.
+wholly empty rows, and what is dropped, changed, or kept without a measured value is counted in a warning.
 """
 
 from __future__ import annotations
 
 import csv
 import gzip
+import hashlib
 import warnings
 from collections import defaultdict
 from pathlib import Path
@@ -16,19 +17,28 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError, MissingPackage
-from .columns import COLUMNAR, SEPARATED, choice, column, form_of, frame, number
+from .columns import COLUMNAR, DAMAGED, SEPARATED, choice, column, damaged, form_of, frame, numbers
 from .kinds.molecules import SPLITS, Molecules
+
+SHIPPED = "drug-like"
+SAMPLE = Path(__file__).parent / "files" / "drug-like.smi.gz"
+SAMPLE_SHA256 = "66c43ca1293b4ebd3cbe2bbd5ea80a1960ac21a32b10926a1ed614cfc9b2ead2"  # so that the data's hash knows its content
 
 BARE = (".smi", ".smiles", ".txt")
 LARGE = 500  # atoms
+LARGEST = 5000  # atoms: RDKit writes SMILES by recursion, and somewhat larger molecules overflow the stack
 
 WAYS = {"invalid": ("error", "drop"), "mixtures": ("error", "keep", "largest", "drop"), "radicals": ("error", "keep", "drop"),
         "wildcards": ("error", "keep", "drop"), "large": ("error", "keep", "drop"), "duplicates": ("error", "keep", "mean", "drop")}
 EMPTY_ROW, EMPTY, UNREADABLE, PARTS = "empty row", "empty SMILES", "unreadable SMILES", "several unbonded parts"
+NO_VALUE = "no value of any target"
 UNPAIRED, WILDCARD, LARGER = "unpaired electrons", "a wildcard atom", f"more than {LARGE} atoms"
+TOO_LARGE = f"more than {LARGEST:,} atoms"
 AGAIN, CONFLICT = "a molecule of an earlier row", "a molecule of an earlier row, with other targets"
+DISAGREEING = "a molecule of several rows, with different targets"
 SETTLED_BY = {EMPTY: "invalid", UNREADABLE: "invalid", PARTS: "mixtures", UNPAIRED: "radicals", WILDCARD: "wildcards", LARGER: "large",
-              AGAIN: "duplicates", CONFLICT: "duplicates"}
+              TOO_LARGE: "large", AGAIN: "duplicates", CONFLICT: "duplicates", DISAGREEING: "duplicates"}
+UNASKED = {EMPTY_ROW: "drop", NO_VALUE: "keep"}
 
 DRUGS = {  # approved medicines, drawn without stereochemistry
     "aspirin": "CC(=O)Oc1ccccc1C(=O)O", "paracetamol": "CC(=O)Nc1ccc(O)cc1", "ibuprofen": "CC(C)Cc1ccc(cc1)C(C)C(=O)O",
@@ -65,54 +75,95 @@ DRUGS = {  # approved medicines, drawn without stereochemistry
 
 def load(path: Path, *, smiles: str = "smiles", target: str | None = None, split: str = "shuffle", invalid: str = "error",
          mixtures: str = "error", radicals: str = "error", wildcards: str = "error", large: str = "error",
-         duplicates: str = "error") -> Molecules:
+         duplicates: str = "error", unlabelled: str = SHIPPED) -> Molecules:
     """Molecules from a CSV, TSV, .smi or Parquet file.
 
     Args:
         path: the file. A .smi or .txt file has one SMILES a line, a name after it allowed; the others have named columns.
         smiles: the column of SMILES, in any case of letters.
-        target: the column of measured values, several with commas between them; empty cells are values not measured.
+        target: the column of measured values, several with commas between them, unless one column is called just so; empty
+            cells are values not measured.
         split: "shuffle", "scaffold" or "balanced scaffold", as `Molecules` explains.
         invalid: rows without a readable SMILES: "error", or "drop".
         mixtures: SMILES of several unbonded parts, such as salts: "error", "keep", "largest" (the part with most atoms), or "drop".
         radicals: molecules with unpaired electrons: "error", "keep", or "drop".
         wildcards: molecules with an atom `*` that stands for any: "error", "keep", or "drop".
-        large: molecules of more than 500 atoms, hydrogen not counted: "error", "keep", or "drop".
+        large: molecules of more than 500 atoms, hydrogen not counted: "error", "keep" (up to 5,000), or "drop".
         duplicates: one molecule in several rows: "error", "keep" (it may then be in both train and test), "mean" (one row,
-            its targets averaged over the rows that have them), or "drop" (one row where all targets agree, else none).
+            its targets averaged over the rows that have them), or "drop" (one row where all targets agree, else none). Rows
+            agree where no target was measured differently; their targets are put together.
+        unlabelled: molecules to learn from without values, as `beforehand` explains.
 
     Returns:
-        The molecules in the file's order, as RDKit's canonical SMILES with their stereochemistry, with targets (N, T).
+        The molecules in the file's order, as RDKit's canonical SMILES with their stereochemistry, without atom map numbers,
+        with targets (N, T).
 
     Raises:
         DataError: the file, a column or a row is not as expected.
         MissingPackage: RDKit is not installed.
     """
-    ways = {"invalid": invalid, "mixtures": mixtures, "radicals": radicals, "wildcards": wildcards, "large": large,
-            "duplicates": duplicates}
-    for name, found in ways.items():
-        choice(name, found, WAYS[name])
+    ways = chosen_ways(invalid=invalid, mixtures=mixtures, radicals=radicals, wildcards=wildcards, large=large, duplicates=duplicates)
     by = choice("split", split, SPLITS)
-    path = Path(path)
-    rows, texts, targets, names = _rows(path, smiles, [one.strip() for one in target.split(",")] if target else [])
+    found, targets, names = _read(Path(path), smiles, target or "", ways)
+    return Molecules(found, targets, names, by, beforehand(unlabelled, smiles, ways))
+
+
+def beforehand(source: str, smiles: str, ways: dict[str, str]) -> tuple[str, ...]:
+    """Molecules to learn from without values.
+
+    Args:
+        source: "drug-like", the sample that comes with bakeoff; "none"; or the path of a file in a form that `load` takes.
+        smiles: its column of SMILES, where it has columns; one called "smiles" is found too.
+        ways: what to do about its doubtful rows, by option.
+
+    The sample is 5,000 of the 29,445 molecules of the named set `zinc`: the one at position 29,445 i // 5,000 for each i from
+    0 to 4,999, as RDKit's canonical SMILES with its stereochemistry, in the set's order.
+    """
+    if source == "none":
+        return ()
+    if source != SHIPPED:
+        return _read(Path(source), smiles, "", ways, "smiles")[0]
+    if (found := hashlib.sha256(SAMPLE.read_bytes()).hexdigest()) != SAMPLE_SHA256:
+        raise DataError(f"{SAMPLE} is not the file it should be: SHA-256 {found[:12]}...", "Install bakeoff again.")
+    return lines([SAMPLE]).smiles
+
+
+def chosen_ways(**chosen: str) -> dict[str, str]:
+    """What to do about doubtful rows, by option; a choice that an option does not have is refused."""
+    return {name: choice(name, found, WAYS[name]) for name, found in chosen.items()}
+
+
+def _read(path: Path, smiles: str, target: str, ways: dict[str, str], *other: str) -> tuple[tuple[str, ...], np.ndarray, tuple]:
+    """Canonical SMILES, targets (N, T) and their names, after the doubtful rows have been told and settled."""
+    rows, texts, targets, names = _rows(path, smiles, target, *other)
     doubts, read = examine(texts, ways)
     groups = defaultdict(list)
     for place, canonical in read.items():
         groups[canonical].append(place)
     conflicting = set()
-    for canonical, (first, *others) in groups.items():
-        for place in others:
-            same = np.array_equal(targets[place], targets[first], equal_nan=True)
-            doubts[AGAIN if same else CONFLICT].append(place)
-            conflicting |= set() if same else {canonical}
+    for canonical, places in groups.items():
+        clashing = _clashing(targets[places])
+        if clashing.any():
+            conflicting.add(canonical)
+        if clashing.any() and ways["duplicates"] == "drop":
+            doubts[DISAGREEING] += places
+            continue
+        for place, clashes in zip(places[1:], clashing[1:], strict=True):
+            doubts[CONFLICT if clashes else AGAIN].append(place)
+    if names and (without := [place for place in read if np.isnan(targets[place]).all()]):
+        doubts[NO_VALUE] = without
     judge(path, doubts, rows, ways, texts)
-    if duplicates == "drop":
-        groups = {canonical: places[:1] for canonical, places in groups.items() if canonical not in conflicting}
+    if ways["duplicates"] == "drop":
+        groups = {canonical: places for canonical, places in groups.items() if canonical not in conflicting}
     if not groups:
         raise DataError(f"{path}: no molecule is left of {len(texts)} rows", "Give a file with one SMILES in every row.")
-    if duplicates in ("mean", "drop"):
-        return Molecules(tuple(groups), np.stack([_mean(targets[places]) for places in groups.values()]), names, by)
-    return Molecules(tuple(read.values()), targets[list(read)], names, by)
+    left, kept = tuple(read.values()), targets[list(read)]
+    if ways["duplicates"] in ("mean", "drop"):
+        left = tuple(groups)
+        kept = np.stack([_mean(targets[places]) if one in conflicting else _first(targets[places]) for one, places in groups.items()])
+    for name, before, after in zip(names, targets.T, kept.T, strict=True):
+        _tell_of_target(path, name, before[~np.isnan(before)], after[~np.isnan(after)])
+    return left, kept, names
 
 
 def drugs(*, split: str = "shuffle") -> Molecules:
@@ -164,17 +215,21 @@ def examine(texts: list[str | None], ways: dict[str, str]) -> tuple[dict[str, li
 
 
 def judge(path: Path, doubts: dict[str, list[int]], rows: list[int], ways: dict[str, str], texts: list[str | None],
-          settled_by: dict[str, str] = SETTLED_BY) -> None:
-    """Stop for the doubts that no option settles; count the settled ones in warnings."""
+          settled_by: dict[str, str] = SETTLED_BY, shown: dict[str, list[str]] | None = None) -> None:
+    """Stop for the doubts that no option settles; count the settled ones in warnings.
+
+    A doubtful row is shown by its SMILES, but for the doubts in `shown`, which has other texts for every row.
+    """
 
     def told(doubt: str) -> str:
-        places = doubts[doubt]
-        shown = ", ".join(f"row {rows[place]} ({_short(texts[place])})" if texts[place] else f"row {rows[place]}" for place in places[:3])
-        return f"{len(places)} of {len(rows)} rows: {doubt}, {shown}{', ...' if len(places) > 3 else ''}"
+        places, said = doubts[doubt], (shown or {}).get(doubt, texts)
+        first = ", ".join(f"row {rows[place]} ({_short(said[place])})" if said[place] else f"row {rows[place]}" for place in places[:3])
+        return f"{len(places)} of {len(rows)} rows: {doubt}, {first}{', ...' if len(places) > 3 else ''}"
 
-    way = {doubt: "drop" if doubt == EMPTY_ROW else ways[settled_by[doubt]] for doubt in doubts}
-    if unsettled := [doubt for doubt in doubts if way[doubt] == "error"]:
-        hints = dict.fromkeys(f"--{option} {_either(WAYS[option][1:])}" for option in (settled_by[doubt] for doubt in unsettled))
+    way = {doubt: UNASKED.get(doubt) or ways[settled_by[doubt]] for doubt in doubts}
+    if unsettled := [doubt for doubt in doubts if way[doubt] == "error" or (doubt, way[doubt]) == (TOO_LARGE, "keep")]:
+        left = WAYS | ({"large": ("error", "drop")} if TOO_LARGE in unsettled else {})
+        hints = dict.fromkeys(f"--{option} {_either(left[option][1:])}" for option in (settled_by[doubt] for doubt in unsettled))
         raise DataError(f"{path}: " + "; ".join(told(doubt) for doubt in unsettled), f"Correct the rows, or add {'; '.join(hints)}.")
     for doubt in doubts:
         warnings.warn(f"{path}: {told(doubt)}: {way[doubt]}", UserWarning, stacklevel=3)
@@ -195,12 +250,18 @@ def _molecule(Chem, text: str | None, ways: dict[str, str]) -> tuple[list[str], 
     atoms = list(molecule.GetAtoms())
     doubts += [UNPAIRED] * any(atom.GetNumRadicalElectrons() for atom in atoms)
     doubts += [WILDCARD] * any(atom.GetAtomicNum() == 0 for atom in atoms)
-    doubts += [LARGER] * (len(atoms) > LARGE)
-    dropped = any(ways[SETTLED_BY[doubt]] == "drop" for doubt in doubts)
-    return doubts, None if dropped else Chem.MolToSmiles(molecule)
+    if len(atoms) > LARGE:
+        doubts.append(TOO_LARGE if len(atoms) > LARGEST else LARGER)
+    if TOO_LARGE in doubts or any(ways[SETTLED_BY[doubt]] == "drop" for doubt in doubts):
+        return doubts, None
+    mapped = [atom for atom in atoms if atom.GetAtomMapNum()]
+    for atom in mapped:
+        atom.SetAtomMapNum(0)
+    canonical = Chem.MolToSmiles(molecule)
+    return doubts, Chem.CanonSmiles(canonical) if mapped else canonical  # once more, as numbered hydrogens had stayed atoms
 
 
-def _rows(path: Path, smiles: str, names: list[str]) -> tuple[list[int], list[str | None], np.ndarray, tuple[str, ...]]:
+def _rows(path: Path, smiles: str, target: str, *other: str) -> tuple[list[int], list[str | None], np.ndarray, tuple[str, ...]]:
     """Row numbers, SMILES as they stand (None for an empty row), targets (N, T) and their names as the file writes them."""
     form = form_of(path)
     if not path.is_file():
@@ -208,17 +269,20 @@ def _rows(path: Path, smiles: str, names: list[str]) -> tuple[list[int], list[st
     if form not in SEPARATED + BARE + COLUMNAR:
         raise DataError(f"{path}: unknown form {form or 'without a suffix'!r}",
                         f"Expected one of {', '.join(SEPARATED + BARE + COLUMNAR)} (the text forms also with .gz).")
+    names = [one.strip() for one in target.split(",") if one.strip()]
     if form in BARE:
         return _bare(path, names)
     cells = frame(path)
-    key = column(path, cells.columns, smiles, "smiles")
+    there = {name.casefold() for name in cells.columns}
+    key = column(path, cells.columns, next((one for one in (smiles, *other) if one.casefold() in there), smiles), "smiles")
+    names = [target.strip()] if target.strip().casefold() in there else names
     wanted = [column(path, cells.columns, name, "target") for name in names]
-    rows = list(range(1, len(cells) + 1))
+    if twice := [name for place, name in enumerate(wanted) if name in wanted[:place]]:
+        raise DataError(f"{path}: --target names the column {twice[0]!r} twice", "Name each column once.")
     blank = (cells == "").all(axis=1)
-    targets = [[number(path, row, name, cell) for cell, name in zip(values, wanted, strict=True)]
-               for row, values in zip(rows, cells[wanted].itertuples(index=False, name=None), strict=True)]
+    targets = np.array([numbers(path, name, list(cells[name])) for name in wanted], dtype=float).reshape(len(wanted), len(cells)).T
     texts = [None if nothing else text for text, nothing in zip(cells[key], blank, strict=True)]
-    return rows, texts, np.array(targets, dtype=float).reshape(len(rows), len(wanted)), tuple(wanted)
+    return list(range(1, len(cells) + 1)), texts, targets, tuple(wanted)
 
 
 def _bare(path: Path, names: list[str]) -> tuple[list[int], list[str | None], np.ndarray, tuple[str, ...]]:
@@ -229,6 +293,8 @@ def _bare(path: Path, names: list[str]) -> tuple[list[int], list[str | None], np
             words = [line.split() for line in stream.read().rstrip().splitlines()]
     except UnicodeDecodeError as problem:
         raise DataError(f"{path} is not UTF-8 text: byte {problem.start}", "Save it as UTF-8.") from None
+    except DAMAGED as problem:
+        raise damaged(path, problem) from None
     words = words[bool(words) and bool(words[0]) and words[0][0].casefold() == "smiles":]
     return list(range(1, len(words) + 1)), [line[0] if line else None for line in words], np.zeros((len(words), 0)), ()
 
@@ -240,6 +306,25 @@ def _short(text: str) -> str:
 def _either(choices: tuple[str, ...]) -> str:
     *most, last = choices
     return f"{', '.join(most)} or {last}" if most else last
+
+
+def _tell_of_target(path: Path, name: str, before: np.ndarray, after: np.ndarray) -> None:
+    """Warn of a target without values, and of averages between classes; `before` and `after` duplicates were settled, without NaN."""
+    if not len(after):
+        warnings.warn(f"{path}: column {name!r} has no value in any row", UserWarning, stacklevel=4)
+    if np.isin(before, (0, 1)).all() and (between := (~np.isin(after, (0, 1))).sum()):
+        warnings.warn(f"{path}: column {name!r} holds 0 and 1 alone; {between} of {len(after)} molecules, where rows disagree, have now "
+                      "a mean between them", UserWarning, stacklevel=4)
+
+
+def _first(targets: np.ndarray) -> np.ndarray:
+    """The first value that there is in each column of (R, T); NaN where there is none."""
+    return targets[(~np.isnan(targets)).argmax(0), np.arange(targets.shape[1])]
+
+
+def _clashing(targets: np.ndarray) -> np.ndarray:
+    """(R,) bool: the rows of (R, T) in which a value differs from the first one of its column."""
+    return ((targets != _first(targets)) & ~np.isnan(targets)).any(1)
 
 
 def _mean(targets: np.ndarray) -> np.ndarray:

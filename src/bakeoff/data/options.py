@@ -11,6 +11,8 @@ DATA_OPTIONS = {
     "radicals": ("WAY", "molecules and affinities: 'keep' or 'drop' molecules with unpaired electrons"),
     "wildcards": ("WAY", "molecules and affinities: 'keep' or 'drop' molecules with an atom *"),
     "large": ("WAY", "molecules and affinities: 'keep' or 'drop' molecules of over 500 atoms"),
+    "unlabelled": ("PATH", "molecules and affinities: a file of SMILES to learn from beforehand; 'none'; by default 'drug-like', "
+                            "5,000 of ZINC that come with bakeoff"),
     "sequence": ("COLUMN", "affinities: the column with the amino acids"),
     "split": ("WAY", "molecules: 'shuffle', 'scaffold' or 'balanced-scaffold'; affinities: 'pairs', 'cold-drug', 'cold-target' "
                      "or, for davis and kiba, 'published'"),

@@ -1,7 +1,8 @@
 """The named public sets, and the one way to a record: `load(source, kind)`.
 
-A set's files are looked for in the folder `BAKEOFF_DATA`, then in the cache, then fetched; always checked against
-the SHA-256 pinned here. Sets without files come with an installed package, or are made here by a fixed procedure.
+A set's files are looked for in the folder `BAKEOFF_DATA`, then in the cache, then in an installed package that carries them, then
+fetched; always checked against the SHA-256 pinned here. Sets without files come with an installed package, or are made here by a
+fixed procedure.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import gzip
 import hashlib
 import http.client
 import importlib
+import importlib.util
 import inspect
 import os
 import shutil
@@ -20,7 +22,7 @@ import warnings
 import zipfile
 import zlib
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from .. import places
@@ -42,12 +44,14 @@ class File:
     """One file of a set: its path under the data folder, its SHA-256 (of what is inside, for a .gz file), where it is fetched.
 
     Of a .zip file only `folder` counts, wherever it lies inside: the hash is over its files' names and bytes, in order of the names.
+    `package` names one that may be installed and then has the file, by its last name, in its own folder `data`.
     """
 
     path: str
     sha256: str
     url: str
     folder: str = ""
+    package: str = field(default="", repr=False)  # where the same bytes also are: no part of what `fingerprint` reads
 
 
 @dataclass(frozen=True)
@@ -61,9 +65,9 @@ class NamedSet:
     options: tuple[tuple[str, str], ...] = ()
 
 
-def _files(folder: str, root: str, hashes: dict[str, str]) -> tuple[File, ...]:
+def _files(folder: str, root: str, hashes: dict[str, str], package: str = "") -> tuple[File, ...]:
     """Files under one folder, fetched by the same names below an address."""
-    return tuple(File(f"{folder}/{name}", sha256, root + name) for name, sha256 in hashes.items())
+    return tuple(File(f"{folder}/{name}", sha256, root + name, package=package) for name, sha256 in hashes.items())
 
 
 _UNLABELLED = _files("zinc250k", _ZINC, {
@@ -169,12 +173,20 @@ SETS: dict[str, NamedSet] = {
         "trajectories", "charmm", "98 frames of adenylate kinase opening, its 642 backbone atoms",
         _files("adk", _ADK, {
             "adk.psf": "96cec916c4b5b19a7acb91bd1e672fb9c8b032aee1e7f0868a50655902c9b5b8",
-            "adk_dims.dcd": "859a5bd9e7de45a0f2401f7971c5ffc296168e7c23f6f65382bde7c1686c19f1"})),
+            "adk_dims.dcd": "859a5bd9e7de45a0f2401f7971c5ffc296168e7c23f6f65382bde7c1686c19f1"},
+            package="MDAnalysisTests")),
     "adk-second": NamedSet(
         "trajectories", "charmm", "102 frames of adenylate kinase opening, another run",
         _files("adk", _ADK, {
             "adk.psf": "96cec916c4b5b19a7acb91bd1e672fb9c8b032aee1e7f0868a50655902c9b5b8",
-            "adk_dims2.dcd": "10a1740a6c05bd8dfd8107195d778f7f96f3c3b8aec48833d79a80e9b18843c6"})),
+            "adk_dims2.dcd": "10a1740a6c05bd8dfd8107195d778f7f96f3c3b8aec48833d79a80e9b18843c6"},
+            package="MDAnalysisTests")),
+    "coreset-2013": NamedSet(
+        "poses", "packaged", "191 complexes with the poses that QuickVina 2 kept, and how far off each is; comes with bakeoff",
+        options=(("name", "coreset-2013"), ("sha256", "13a5ab96e8c1de2a8f541e6d48912ace58def97d03eba2435c85e39ef086d37e"))),
+    "bace-docked": NamedSet(
+        "poses", "packaged", "ligands docked into beta-secretase 1: measured to bind, measured not to, and decoys; comes with bakeoff",
+        options=(("name", "bace-docked"), ("sha256", "7b0b61aa746fcb7e7930b1e68938e4984711a88e0cdb894718c21b6febe28b38"))),
     "inverted-pendulum-imperfect": NamedSet(
         "transitions", "imperfect", "2,000 steps of imperfect demonstrations in InvertedPendulum-v5; made here in a second",
         options=(("environment", "InvertedPendulum-v5"), ("steps", "2000"), ("learning_steps", "20000"), ("step_size", "0.3"),
@@ -253,6 +265,9 @@ def fingerprint(source: Source, kind: str) -> str:
     if named is None:
         path = Path(source.where)
         digest.update(repr(source.options).encode())
+        for _, value in source.options:
+            if os.path.isfile(value):  # such as --unlabelled
+                digest.update(_checked(Path(value), inside=False).encode())
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             if file.is_file():
                 digest.update(str(file.relative_to(path)).encode())
@@ -263,7 +278,7 @@ def fingerprint(source: Source, kind: str) -> str:
 
 
 def locate(file: File) -> Path:
-    """The path of a set's file on this machine: given, cached, or fetched now."""
+    """The path of a set's file on this machine: given, cached, carried by an installed package, or fetched now."""
     given = places.given_data()
     for folder in ([given] if given else []) + [places.cache() / "data"]:
         if (path := folder / file.path).is_file():
@@ -271,7 +286,14 @@ def locate(file: File) -> Path:
                 raise DataError(f"{path} is not the file it should be: SHA-256 {found[:12]}..., expected {file.sha256[:12]}...",
                                 "Remove it, and it is fetched again.")
             return path
-    return _fetch(file, places.cache() / "data" / file.path)
+    return _packaged(file) or _fetch(file, places.cache() / "data" / file.path)
+
+
+def _packaged(file: File) -> Path | None:
+    """Where the file's package has it, found without importing the package; None where another release has other bytes."""
+    found = importlib.util.find_spec(file.package) if file.package else None
+    paths = [Path(folder, "data", _last(file.path)) for folder in (found and found.submodule_search_locations) or ()]
+    return next((path for path in paths if path.is_file() and _checked(path, folder=file.folder) == file.sha256), None)
 
 
 def _named(source: Source, kind: str) -> NamedSet | None:

@@ -20,7 +20,8 @@ def load(path: Path, *, atoms: str = BACKBONE, unit: str = "angstrom") -> Trajec
 
     Args:
         path: the file. A .npz holds `frames` (T, A, 3), `atoms` (A,) the atom names, and `residues` (A,) the residue of each
-            atom. A .npy holds the frames alone, its atoms being `atoms` over and over, once a residue.
+            atom. A .npy holds the frames alone, its atoms being `atoms` over and over, once a residue. In a PDB a TER ends a
+            chain; HETATM residues count if they have the atoms N, CA and C.
         atoms: the names of the atoms to be read, with commas between them; "all" for every one (not for .npy).
         unit: "angstrom", or "nanometre", of the coordinates in an archive; a PDB is in angstrom.
 
@@ -32,7 +33,7 @@ def load(path: Path, *, atoms: str = BACKBONE, unit: str = "angstrom") -> Trajec
     names = tuple(one.strip() for one in atoms.split(",") if one.strip())
     form = path.suffix.lower()
     if form in (".pdb", ".ent"):
-        return _chosen(path, _pdb(path), names)
+        return _chosen(path, _pdb(path, names), names)
     if form not in (".npy", ".npz"):
         raise DataError(f"{path}: unknown form {form or 'without a suffix'!r}", "Expected .npz, .npy or .pdb.")
     found = _arrays(path)
@@ -42,8 +43,12 @@ def load(path: Path, *, atoms: str = BACKBONE, unit: str = "angstrom") -> Trajec
     if frames.ndim != 3 or frames.shape[2] != 3 or not len(frames) or frames.dtype.kind not in "fiu":
         raise DataError(f"{path}: found frames of shape {frames.shape} and type {frames.dtype}", "Expected numbers of shape (T, A, 3).")
     if form == ".npz":
-        record = Trajectory(frames * scale, found["atoms"].tolist(), _counted(found["residues"]))
-        return _angstrom(path, _chosen(path, record, names))
+        called, residues = found["atoms"], found["residues"]
+        for name, one in (("atoms", called), ("residues", residues)):
+            if one.shape != frames.shape[1:2]:
+                raise DataError(f"{path}: found {name} of shape {one.shape}", f"Expected ({frames.shape[1]},), one an atom.")
+        called = np.char.decode(called, "utf-8", "replace") if called.dtype.kind == "S" else called
+        return _angstrom(path, _chosen(path, Trajectory(frames * scale, called.tolist(), _counted(residues)), names))
     if not names or frames.shape[1] % len(names):
         raise DataError(f"{path}: {frames.shape[1]} atoms are no whole number of residues of the atoms {atoms}",
                         "Say with --atoms which atoms each residue has, in order, such as --atoms CA.")
@@ -117,29 +122,48 @@ def dcd(path: Path) -> np.ndarray:
     return values.reshape(-1, 3, atoms).transpose(0, 2, 1)
 
 
-def _pdb(path: Path) -> Trajectory:
-    """All atoms of a PDB text's models; of alternative places the first one."""
-    models, model = [], {}
-    for row, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if line.startswith("ENDMDL"):
+def _pdb(path: Path, names: tuple[str, ...]) -> Trajectory:
+    """All atoms of a PDB text's models; of alternative places the first one. A second atom of one of the `names` is refused."""
+    models, model, others, chain = [], {}, {}, 0
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    linked = _linked(lines)
+    for row, line in enumerate(lines, 1):
+        if line.startswith("ENDMDL") or (model and line.startswith(("MODEL ", "END"))):
             models.append(model)
-            model = {}
-        elif line.startswith("ATOM"):
+            model, others, chain = {}, {}, 0
+        elif line.startswith("TER"):
+            chain += 1
+        elif line.startswith("ATOM") or (line.startswith("HETATM") and line[17:27] in linked):
             try:
                 place = [float(line[start:start + 8]) for start in (30, 38, 46)]
             except ValueError:
                 raise DataError(f"{path}, line {row}: found {line[30:54]!r}", "Expected x, y, z in columns 31 to 54.") from None
-            model.setdefault((line[21:27], line[12:16].strip()), place)  # chain, residue number and insertion; atom name
+            name, other = line[12:16].strip(), line[16:17].strip()
+            key = f"{line[21:27]} {chain}", name  # chain letter, residue number and insertion, chain's place; atom name
+            if key in model and other in ("", others[key]) and (name in names or names == ("all",)):
+                raise DataError(f"{path}, line {row}: a second atom {name} of {line[17:20].strip()}{line[21:27]}",
+                                "Give each chain its letter or end it with TER, and put MODEL and ENDMDL around each frame.")
+            if key not in model:
+                model[key], others[key] = place, other
     models += [model] if model else []
     if not models:
         raise DataError(f"{path} holds no ATOM line", "Expected a PDB text, with MODEL and ENDMDL around each frame.")
     for number, one in enumerate(models, 1):
         if one.keys() != models[0].keys():
             odd = next(iter(one.keys() ^ models[0].keys()))
-            raise DataError(f"{path}, model {number}: its atoms are not those of the first, such as {odd[1]} of {odd[0].strip()}",
+            raise DataError(f"{path}, model {number}: its atoms are not those of the first, such as {odd[1]} of {odd[0][:6].strip()}",
                             "Write the same atoms in every model.")
     keys = list(models[0])
     return Trajectory([[one[key] for key in keys] for one in models], [name for _, name in keys], _counted([where for where, _ in keys]))
+
+
+def _linked(lines: list[str]) -> set[str]:
+    """The HETATM residues of a PDB text that are links of a chain, such as MSE and SEP: those with N, CA and C; as columns 18 to 27."""
+    atoms = {}
+    for line in lines:
+        if line.startswith("HETATM"):
+            atoms.setdefault(line[17:27], set()).add(line[12:16].strip())
+    return {residue for residue, names in atoms.items() if names >= {"N", "CA", "C"}}
 
 
 def _chosen(path: Path, record: Trajectory, names: tuple[str, ...]) -> Trajectory:

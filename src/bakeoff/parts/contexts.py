@@ -1,4 +1,7 @@
-"""Labels that a molecule gives itself: what surrounds its atoms and bonds, and which functional groups it has (arXiv:2007.02835)."""
+"""Labels that a molecule gives itself, and the heads that ask for them (Rong et al., 2020, arXiv:2007.02835).
+
+They are what surrounds its atoms and bonds, and which functional groups it has.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from ..errors import DataError, MissingPackage
+from .graph_transformer import Embeddings, mean_rows
+from .molecular_graphs import Graphs
 
 Around = list[list[tuple[int, str]]]  # of each atom: its neighbours, and the kinds of the bonds to them
 
@@ -81,6 +87,19 @@ def vocabulary(texts: Iterable[Sequence[str]], largest: int) -> dict[str, int]:
     return {text: place for place, text in enumerate(ranked[:largest], 1)}
 
 
+def context_classes(smiles: Sequence[str], radius: int, largest: int) -> tuple[list[dict[str, int]], list[list[Tensor]]]:
+    """The contexts of M molecules as classes, of their atoms and of their bonds each: the vocabularies, and M tensors (n,) of classes.
+
+    Example:
+        >>> context_classes(["CC=O", "CC"], 1, largest=1)[1]
+        [[tensor([1, 0, 0]), tensor([1, 1])], [tensor([0, 1]), tensor([0])]]
+    """
+    around = [contexts(one, radius) for one in smiles]
+    vocabularies = [vocabulary((one[side] for one in around), largest) for side in (0, 1)]
+    return vocabularies, [[torch.tensor([words.get(text, 0) for text in one[side]], dtype=torch.long) for one in around]
+                          for side, words in enumerate(vocabularies)]
+
+
 def asked(classes: Tensor, counts: Tensor, rng: torch.Generator, share: float = 0.15) -> Tensor:
     """Classes (N,) with -1 in place of those that are not asked for: all but ceil(share n), drawn by rng, of each molecule's n.
 
@@ -98,7 +117,7 @@ def asked(classes: Tensor, counts: Tensor, rng: torch.Generator, share: float = 
     owner = torch.repeat_interleave(counts)
     order = (owner + torch.rand(len(owner), generator=rng)).argsort()  # shuffled within each molecule
     place = torch.arange(len(owner)) - (counts.cumsum(0) - counts)[owner]
-    shown = order[place < (share * counts).ceil()[owner]]
+    shown = order[place < (share * counts.double()).ceil()[owner]]
     return torch.full_like(classes, -1).index_copy(0, shown, classes[shown])
 
 
@@ -128,13 +147,44 @@ def _patterns() -> dict:
     return {name: count.__defaults__[-1] for name, count in Fragments.fns}
 
 
+class SelfSupervision(nn.Module):
+    """Heads that ask a graph transformer for these labels: contexts of atoms and of bonds from either view, motifs from all four outputs.
+
+    A task's loss is the cross-entropy of each answer, plus the squared difference of what the two views say (0.1 of it for contexts).
+
+    Args:
+        width: D.
+        classes: how many contexts of atoms there are, and how many of bonds.
+    """
+
+    def __init__(self, width: int, classes: Sequence[int]):
+        super().__init__()
+        self.context = nn.ModuleList(nn.ModuleList(nn.Linear(width, count) for _ in range(2)) for count in classes)
+        self.motif = nn.ModuleList(nn.ModuleList(nn.Linear(width, len(motif_names())) for _ in range(2)) for _ in range(2))
+
+    def loss(self, seen: Embeddings, graphs: Graphs, classes: Sequence[Tensor], groups: Tensor, tasks: Sequence[str]) -> Tensor:
+        """The tasks' losses; of the classes, (N,) of atoms and (E,) of bonds, those below 0 do not count."""
+        total = torch.zeros(())
+        owners = graphs.molecule, graphs.molecule[graphs.index[0]]
+        for views, truth, owner, context, motif in zip((seen.atoms, seen.bonds), classes, owners, self.context, self.motif, strict=True):
+            some = truth >= 0
+            if "context" in tasks and some.any():
+                first, second = (head(view[some]).log_softmax(1) for head, view in zip(context, views, strict=True))
+                total = total + F.nll_loss(first, truth[some]) + F.nll_loss(second, truth[some]) + 0.1 * F.mse_loss(first, second)
+            if "motif" in tasks:
+                first, second = (head(mean_rows(view, owner, len(graphs))) for head, view in zip(motif, views, strict=True))
+                errors = (F.binary_cross_entropy_with_logits(one, groups) for one in (first, second))
+                total = total + sum(errors) + F.mse_loss(first.sigmoid(), second.sigmoid())
+        return total
+
+
 def _molecule(smiles: str):
     try:
         from rdkit import Chem, rdBase
     except ImportError:
         raise MissingPackage("rdkit", "molecules") from None
     with rdBase.BlockLogs():
-        molecule = Chem.MolFromSmiles(smiles)
+        molecule = Chem.MolFromSmiles(smiles) if isinstance(smiles, str) else None
     if molecule is None:
         raise DataError(f"{smiles!r} is no readable SMILES", "Leave it out, or correct it.")
     return molecule

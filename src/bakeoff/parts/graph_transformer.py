@@ -3,7 +3,7 @@
 Two views of a molecule, one with states on its atoms, one on its directed bonds, each with nets of its own. In a view, every head h has
 three message-passing nets, for Q, K and V, with states that all start from the raw features x and take K hops along the view's graph A:
 
-    s_0 = act(W_in x),   s_k = act(s_0 + W (A s_(k-1)) + W_e c),   c: features of the bonds crossed (atom view),
+    s_0 = act(W_in x),   s_k = act(W_in x + W (A s_(k-1)) + W_e c),   c: features of the bonds crossed (atom view),
     head_h = softmax(Q_h K_h^T / sqrt(d)) V_h  over the molecule's atoms (bonds),   H = norm(concat(head_1..head_H) W_o).
 
 No residual stands inside; a single one reaches from the raw input to the view's two outputs, for atoms v and bonds e = (v -> w):
@@ -16,7 +16,7 @@ In the bond view nothing passes from a bond to its own reverse. Molecules of a b
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -75,7 +75,7 @@ def padded(graphs: Graphs) -> Padded:
 
 
 def _mask(counts: Tensor) -> Tensor:
-    return torch.arange(max(1, int(counts.max()))) < counts[:, None]
+    return torch.arange(max([1, *counts.tolist()])) < counts[:, None]
 
 
 def _spread(rows: Tensor, mask: Tensor, empty: float = 0) -> Tensor:
@@ -124,7 +124,7 @@ class GraphTransformer(nn.Module):
 
     def forward(self, graphs: Graphs, hops: tuple[int, int], *, bonds: bool = True) -> Embeddings:
         """The outputs of a packed batch, after so many hops in the atom view and in the bond view; those of bonds only if asked for."""
-        groups = list(alike(graphs))
+        groups = list(alike(graphs)) or [torch.arange(0)]
         seen = [self.padded(padded(graphs.take(rows)), hops, bonds=bonds) for rows in groups]
         if len(groups) == 1:
             return seen[0]
@@ -223,6 +223,8 @@ class MessagePassing(nn.Module):
 class AttentiveReadout(nn.Module):
     """A molecule's atoms (N, D) read several times over, each time with weights of its own: softmax(W2 tanh(W1 H^T)) H, (B, R D).
 
+    Weights that sum to 1 forget how many atoms there are, so a tenth of the atoms' sum stands behind: (B, (R + 1) D) in all.
+
     Args:
         width: D.
         readings: R.
@@ -235,7 +237,8 @@ class AttentiveReadout(nn.Module):
     def forward(self, atoms: Tensor, graphs: Graphs) -> Tensor:
         apart = torch.arange(len(graphs))[:, None] != graphs.molecule  # (B, N)
         weights = self.weigh(atoms).T[:, None].masked_fill(apart, -1e9).softmax(-1)  # (R, B, N)
-        return (weights @ atoms).transpose(0, 1).flatten(1)
+        total = (~apart).to(atoms.dtype) @ atoms  # (B, D)
+        return torch.cat([(weights @ atoms).transpose(0, 1).flatten(1), total / 10], 1)
 
 
 class TwoHeads(nn.Module):
@@ -252,7 +255,7 @@ class TwoHeads(nn.Module):
         super().__init__()
         self.read = nn.ModuleList(AttentiveReadout(width, readings) for _ in range(2))
         self.answer = nn.ModuleList(
-            nn.Sequential(nn.Dropout(dropout), mlp(readings * width, width, targets)) for _ in range(2))
+            nn.Sequential(nn.Dropout(dropout), mlp((readings + 1) * width, width, targets)) for _ in range(2))
 
     def forward(self, seen: Embeddings, graphs: Graphs) -> tuple[Tensor, ...]:
         return tuple(answer(read(atoms, graphs)) for answer, read, atoms in zip(self.answer, self.read, seen.atoms, strict=True))
@@ -262,6 +265,25 @@ def mean_rows(rows: Tensor, owner: Tensor, count: int) -> Tensor:
     """Means (count, D) of the rows (N, D) of each owner (N,); 0 for one without rows."""
     belongs = (torch.arange(count)[:, None] == owner).float()  # (count, N)
     return belongs @ rows / belongs.sum(1, keepdim=True).clamp(min=1)
+
+
+def gradient_x_input(graphs: Graphs, answer: Callable[[Padded, Graphs], Tensor]) -> Tensor:
+    """What each of the A atoms of one molecule adds to an answer: slope x input, of its features and of the bonds that leave it: (A,).
+
+    Args:
+        graphs: the molecule.
+        answer: one number from it, padded and packed.
+
+    Example:
+        >>> from bakeoff.parts.molecular_graphs import featurise
+        >>> gradient_x_input(featurise(["CCO"]), lambda batch, graphs: batch.bonds[..., -13].sum())  # each single bond, from both ends
+        tensor([1., 2., 1.])
+    """
+    batch = padded(graphs)
+    inputs = [batch.atoms.requires_grad_(), batch.bonds.requires_grad_()]
+    slopes = torch.autograd.grad(answer(batch, graphs), inputs, materialize_grads=True)
+    atoms, bonds = ((slope * x).detach().sum(2)[0] for slope, x in zip(slopes, inputs, strict=True))
+    return atoms.index_add(0, graphs.index[0], bonds[:graphs.index.shape[1]])
 
 
 def drawn_hops(mean: int, rng: torch.Generator) -> int:

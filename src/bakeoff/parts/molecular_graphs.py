@@ -27,6 +27,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError, MissingPackage
+from .molecule_texts import listed
 
 ATOM_FEATURES, BOND_FEATURES, BOND_KINDS = 72, 13, 140
 
@@ -35,7 +36,11 @@ BOND_SIZES = (4, 1, 1, 7)
 HYBRIDISATIONS = ("S", "SP", "SP2", "SP2D", "SP3", "SP3D", "SP3D2")
 TYPES = (np.uint8, np.uint8, np.int8, np.uint8, np.uint8, np.float32,  # number, hydrogens, charge, chirality, hybridisation, mass
          np.uint16, np.uint16, np.float32, np.uint8, np.uint8, np.uint8)  # begin, end, order, conjugated, ring, stereo
-SPECIAL = re.compile(r"[@/\\]|\[\d*H")  # stereo, or hydrogens written as atoms
+STEREO, HYDROGEN = re.compile(r"[@/\\]"), re.compile(r"\[\d*H")  # the latter as atoms of their own
+ODD = re.compile(r"\[\d*[Cc]|[<>~$|]")  # a carbon that may be an ion or a radical; bonds that take no valence, or four
+NO_METALS = bytes((1, 5, 6, 7, 8, 9, 15, 16, 17, 34, 35, 53))
+FOUR_VALENT = 255  # instead of a hybridisation
+CARBONS = bytes(FOUR_VALENT if number == 6 else 0 for number in range(256))
 
 
 @dataclass(frozen=True)
@@ -71,8 +76,9 @@ class Graphs:
     @cached_property
     def atoms(self) -> Tensor:
         """Features of the atoms, (N, 72) float."""
-        rest = torch.stack([self.atom_codes[:, 6].float(), self.mass / 100], 1)
-        return torch.cat([_one_hot(self.atom_codes[:, :6], ATOM_SIZES), rest], 1)
+        found = _one_hot(self.atom_codes[:, :6], ATOM_SIZES, more=2)
+        found[:, -2], found[:, -1] = self.atom_codes[:, 6], self.mass / 100
+        return found
 
     @cached_property
     def bonds(self) -> Tensor:
@@ -114,17 +120,19 @@ class Graphs:
         return _starts(self.atom_counts), _starts(self.bond_counts)
 
 
-def featurise(smiles: Sequence[str]) -> Graphs:
+def featurise(smiles: Sequence[str], rows: Sequence[int] | None = None) -> Graphs:
     """The graphs of molecules, hydrogens left implicit. SMILES met before are not read again.
 
     Args:
-        smiles: M readable SMILES; several unbonded parts make one molecule.
+        smiles: readable SMILES; several unbonded parts make one molecule.
+        rows: positions of the M that are wanted; all by default.
 
     Returns:
         One packed batch, its atoms in the order of each SMILES.
 
     Raises:
         DataError: a SMILES that RDKit does not read, or without an atom.
+        ValueError: one text instead of a list of them.
         MissingPackage: RDKit is not installed.
 
     Example:
@@ -132,11 +140,13 @@ def featurise(smiles: Sequence[str]) -> Graphs:
         >>> benzene.atom_codes[:, 0].tolist(), int(benzene.atoms[:, 70].sum())  # places count from hydrogen, 0; all six are aromatic
         ([5, 5, 5, 5, 5, 5], 6)
     """
+    smiles = listed(smiles)
+    rows = range(len(smiles)) if rows is None else rows
     with _rdkit().rdBase.BlockLogs():
-        read = [_read(text) for text in smiles]
-    for row, (text, one) in enumerate(zip(smiles, read, strict=True)):
+        read = [_read(smiles[row]) if isinstance(smiles[row], str) else None for row in rows]
+    for row, one in zip(rows, read, strict=True):
         if one is None:
-            raise DataError(f"molecule {row}: {text!r} is no readable SMILES with an atom", "Leave it out, or correct it.")
+            raise DataError(f"molecule {row}: {smiles[row]!r} is no readable SMILES with an atom", "Leave it out, or correct it.")
     columns = zip(TYPES, list(zip(*read, strict=True)) or [()] * len(TYPES), strict=True)
     atoms, bonds = (np.array([len(one[place]) for one in read], np.int64) for place in (0, -1))  # of each molecule
     return _packed(atoms, bonds, *(np.frombuffer(b"".join(column), dtype) for dtype, column in columns))
@@ -150,27 +160,54 @@ def _read(text: str) -> tuple[bytes, ...] | None:
     molecule = _parsed(Chem, text)
     if molecule is None or not molecule.GetNumAtoms():
         return None
-    atoms = list(map(molecule.GetAtomWithIdx, range(molecule.GetNumAtoms())))
-    bonds = list(map(molecule.GetBondWithIdx, range(molecule.GetNumBonds())))
+    atoms, bonds = _all_of(Chem, molecule)
     numbers = bytes(map(Atom.GetAtomicNum, atoms))
+    plain = not ODD.search(text) and not numbers.translate(None, NO_METALS)
     return (
         numbers, bytes(map(Atom.GetTotalNumHs, atoms)), array("b", map(Atom.GetFormalCharge, atoms)).tobytes(),
-        bytes(map(Atom.GetChiralTag, atoms)) if "@" in text else bytes(len(atoms)),
-        bytes(map(Atom.GetHybridization, atoms)),
+        bytes(map(Atom.GetChiralTag, atoms)) if "@" in text else bytes(len(atoms)), _hybridisations(Atom, atoms, numbers, plain),
         array("f", map(Atom.GetMass, atoms)).tobytes() if "[" in text else _masses()[np.frombuffer(numbers, np.uint8)].tobytes(),
         array("H", map(Bond.GetBeginAtomIdx, bonds)).tobytes(), array("H", map(Bond.GetEndAtomIdx, bonds)).tobytes(),
-        array("f", map(Bond.GetBondTypeAsDouble, bonds)).tobytes(), bytes(map(Bond.GetIsConjugated, bonds)),
+        _orders(Chem, bonds, plain), bytes(map(Bond.GetIsConjugated, bonds)),
         bytes(map(Bond.IsInRing, bonds)), bytes(map(Bond.GetStereo, bonds)) if "/" in text or "\\" in text else bytes(len(bonds)))
 
 
 def _parsed(Chem, text: str):
-    """The molecule, or None. Looking for stereo takes a third of RDKit's time, so it is only done where some is written."""
-    if SPECIAL.search(text):
+    """The molecule, or None. Looking for stereo takes a third of RDKit's time, and for hydrogens as much: only where some are written."""
+    if HYDROGEN.search(text):
         return Chem.MolFromSmiles(text)
+    if STEREO.search(text):
+        return Chem.MolFromSmiles(text, _keeping())
     molecule = Chem.MolFromSmiles(text, sanitize=False)
     if molecule is None or Chem.SanitizeMol(molecule, catchErrors=True):
         return None
     return molecule
+
+
+def _all_of(Chem, molecule) -> tuple[tuple, tuple]:
+    """Its atoms and its bonds. A stereo group hands out what it was given in one call, twice as fast as one call for each."""
+    atoms, bonds = list(range(molecule.GetNumAtoms())), list(range(molecule.GetNumBonds()))
+    group = Chem.CreateStereoGroup(Chem.StereoGroupType.STEREO_ABSOLUTE, molecule, atoms, bonds)
+    return group.GetAtoms(), group.GetBonds()
+
+
+def _hybridisations(Atom, atoms, numbers: bytes, plain: bool) -> bytes:
+    """RDKit's numbers, and FOUR_VALENT for a plain carbon, of which its degree tells all: asking RDKit is slow."""
+    if not plain:
+        return bytes(map(Atom.GetHybridization, atoms))
+    kinds = bytearray(numbers.translate(CARBONS))
+    for place, kind in enumerate(kinds):
+        if not kind:
+            kinds[place] = Atom.GetHybridization(atoms[place])
+    return bytes(kinds)
+
+
+def _orders(Chem, bonds, plain: bool) -> bytes:
+    """Of the bonds, 0 for a dative one, which RDKit counts as single."""
+    orders = map(Chem.Bond.GetBondTypeAsDouble, bonds)
+    if not plain:
+        orders = [order * (Chem.Bond.GetBondType(bond) != Chem.BondType.DATIVE) for order, bond in zip(orders, bonds, strict=True)]
+    return array("f", orders).tobytes()
 
 
 def _packed(atoms, bonds, numbers, hydrogens, charges, chirality, hybridisation, mass,
@@ -182,17 +219,18 @@ def _packed(atoms, bonds, numbers, hydrogens, charges, chirality, hybridisation,
     aromatic[pairs[order == 1.5]] = 1
     degree = np.bincount(index[0], minlength=len(numbers)) + hydrogens
     tables = _tables()
+    kind = np.where(hybridisation == FOUR_VALENT, tables["four valences"][np.minimum(degree, 4)], tables["hybridisation"][hybridisation])
     codes = np.stack([tables["element"][numbers], np.minimum(degree, 6), tables["charge"][charges.astype(int) + 128],
-                      np.minimum(chirality, 4), np.minimum(hydrogens, 5), tables["hybridisation"][hybridisation], aromatic], 1)
+                      np.minimum(chirality, 4), np.minimum(hydrogens, 5), kind, aromatic], 1)
     bond_codes = np.stack([tables["order"][(2 * order).astype(np.uint8)], conjugated, ring, np.minimum(stereo, 6)], 1)
     return Graphs(*(torch.from_numpy(one) for one in (
         codes.astype(np.uint8), np.array(mass), bond_codes.astype(np.uint8).repeat(2, 0), index, atoms, 2 * bonds)))
 
 
-def _one_hot(codes: Tensor, sizes: Sequence[int]) -> Tensor:
-    """Places (N, C) in codes of these sizes, spelled out side by side: (N, sum of sizes)."""
+def _one_hot(codes: Tensor, sizes: Sequence[int], more: int = 0) -> Tensor:
+    """Places (N, C) in codes of these sizes, spelled out side by side, and room for more: (N, sum of sizes + more)."""
     first = torch.tensor(sizes).cumsum(0) - torch.tensor(sizes)
-    return torch.zeros(len(codes), sum(sizes)).scatter_(1, codes.long() + first, 1.0)
+    return torch.zeros(len(codes), sum(sizes) + more).scatter_(1, codes.long() + first, 1.0)
 
 
 def _number(codes: Tensor, sizes: Sequence[int]) -> Tensor:
@@ -221,7 +259,16 @@ def _tables() -> dict[str, np.ndarray]:
     kinds = _rdkit().Chem.HybridizationType
     hybridisation[[int(getattr(kinds, name)) for name in HYBRIDISATIONS]] = np.arange(7)
     order[[2, 4, 6, 3]] = np.arange(4)  # twice the order: an aromatic bond counts 1.5
-    return {"element": element, "charge": charge, "hybridisation": hybridisation, "order": order}
+    four = np.array([7, 7, *(HYBRIDISATIONS.index(name) for name in ("SP", "SP2", "SP3"))])  # by degree
+    return {"four valences": four, "element": element, "charge": charge, "hybridisation": hybridisation, "order": order}
+
+
+@cache
+def _keeping():
+    """How to read SMILES without looking for hydrogens to take away."""
+    params = _rdkit().Chem.SmilesParserParams()
+    params.removeHs = False
+    return params
 
 
 @cache

@@ -43,7 +43,11 @@ def positions(pairs, smiles: Sequence[str], sequences: Sequence[str]) -> np.ndar
         >>> positions([(0, 1)], smiles=["C"], sequences=["MK", "GA"])
         array([[0, 1]])
     """
-    found = np.array(pairs, dtype=np.int64)
-    if found.ndim != 2 or found.shape[1] != 2 or (found < 0).any() or (found >= (len(smiles), len(sequences))).any():
-        raise ValueError(f"pairs of shape {found.shape}; expected (P, 2) positions among {len(smiles)} drugs, {len(sequences)} proteins")
-    return found
+    for texts in (smiles, sequences):
+        if isinstance(texts, str):
+            raise ValueError(f"found the string {texts[:80]!r}; expected a list of SMILES and a list of sequences")
+    found = np.asarray(pairs, dtype=float)  # exact for whole numbers up to 2 to the 53
+    ends = len(smiles), len(sequences)
+    if found.ndim != 2 or found.shape[1] != 2 or not ((found == np.floor(found)) & (found >= 0) & (found < ends)).all():
+        raise ValueError(f"pairs of shape {found.shape}; expected (P, 2) whole numbers, places among {ends[0]} drugs, {ends[1]} proteins")
+    return found.astype(np.int64)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import MissingPackage
+from .molecule_texts import listed, readable
 
 ZINC = {"logP": (2.4729421499641497, 1.4157879815362406), "SA": (3.0470797085649894, 0.830643172314514),
         "ring penalty": (0.038131530820234766, 0.2240274735210179)}  # mean and deviation of each term
@@ -27,7 +28,7 @@ def penalised_logp(smiles) -> np.ndarray:
         (N,), in deviations of ZINC.
 
     Raises:
-        ValueError: a SMILES cannot be read.
+        ValueError: a SMILES cannot be read, or there is one string in place of a list.
         MissingPackage: RDKit is not installed.
 
     Example:
@@ -41,16 +42,12 @@ def penalised_logp(smiles) -> np.ndarray:
 def terms(smiles) -> np.ndarray:
     """logP, SA score and ring penalty of each of N molecules, as they are, not standardised: (N, 3)."""
     try:
-        from rdkit import Chem
         from rdkit.Chem import Crippen
         from rdkit.Contrib.SA_Score import sascorer
     except ImportError:
         raise MissingPackage("rdkit", "molecules") from None
     rows = []
-    for one in smiles:
-        molecule = Chem.MolFromSmiles(one)
-        if molecule is None:
-            raise ValueError(f"{one!r} is no readable SMILES")
+    for molecule in map(readable, listed(smiles)):
         rows.append((Crippen.MolLogP(molecule), sascorer.calculateScore(molecule), ring_penalty(molecule)))
     return np.array(rows, dtype=float).reshape(-1, 3)
 

@@ -1,4 +1,4 @@
-"""The protein branch of DeepDTA (Ozturk et al. 2018, arXiv:1801.10193): embedded amino acids, convolutions, the maximum over places."""
+"""The branches of DeepDTA (Ozturk et al. 2018, arXiv:1801.10193): embedded letters, convolutions, the maximum over places."""
 
 from __future__ import annotations
 
@@ -8,23 +8,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+AMINO_ACIDS = 27  # numbers that `residues` gives, padding included
 
-class ProteinConvolution(nn.Module):
-    """Amino acids (S, T), 0 for padding, to (S, F): the largest value of each last filter over the windows without padding.
+
+class SequenceConvolution(nn.Module):
+    """Letters as numbers (S, T), 0 for padding, to (S, F): the largest value of each last filter over the windows without padding.
 
     Args:
+        alphabet: how many numbers there are, padding included.
         width: of the embedding.
         filters: of the convolutions, first to last; each has ReLUs and no padding of its own.
-        kernel: places under a filter.
+        kernel: letters under a filter.
 
     Example:
-        >>> ProteinConvolution(8, filters=(4, 6), kernel=3)(residues(["MKKFFDSRR", "MEN"], longest=1000)).shape
+        >>> SequenceConvolution(AMINO_ACIDS, 8, filters=(4, 6), kernel=3)(residues(["MKKFFDSRR", "MEN"], longest=1000)).shape
         torch.Size([2, 6])
     """
 
-    def __init__(self, width: int, filters: Sequence[int], kernel: int):
+    def __init__(self, alphabet: int, width: int, filters: Sequence[int], kernel: int):
         super().__init__()
-        self.embedding = nn.Embedding(27, width, padding_idx=0)
+        self.embedding = nn.Embedding(alphabet, width, padding_idx=0)
         self.convolutions = nn.ModuleList(nn.Conv1d(*pair, kernel) for pair in zip((width, *filters[:-1]), filters, strict=True))
         self.shortest = 1 + len(filters) * (kernel - 1)  # what one window of the last convolution sees
 

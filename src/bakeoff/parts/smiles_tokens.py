@@ -1,4 +1,4 @@
-"""SMILES as tokens, and tokens as numbers: bracket atoms, two-letter elements and two-digit rings are one token each."""
+"""SMILES as tokens, and tokens as numbers: bracket atoms, two-letter elements, two-digit rings, arrows to metals are one token each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-TOKEN = re.compile(r"\[[^\[\]]+\]|Br|Cl|%\d\d|%\(\d+\)|[BCNOPSFIbcnops*]|[0-9]|[-=#$:~/\\.()]")
+from .molecule_texts import listed
+
+TOKEN = re.compile(r"->|<-|\[[^\[\]]+\]|Br|Cl|%\d\d|%\(\d+\)|[BCNOPSFIbcnops*]|[0-9]|[-=#$:~/\\.()]")
 PAD, REP, BEGIN, END, MASK, UNKNOWN = range(6)
 SPECIAL = ("[PAD]", "[REP]", "[BEGIN]", "[END]", "[MASK]", "[UNKNOWN]")
 
@@ -57,8 +59,8 @@ class SmilesVocabulary:
 
     @classmethod
     def of(cls, smiles: Iterable[str]) -> SmilesVocabulary:
-        """Every token of these SMILES, in alphabetical order."""
-        return cls(tuple(sorted({token for one in smiles for token in tokens(one)})))
+        """Every token of these SMILES, in alphabetical order. Raises ValueError for a string in place of a list of them."""
+        return cls(tuple(sorted({token for one in listed(smiles) for token in tokens(one)})))
 
     def __len__(self):
         return len(SPECIAL) + len(self.known)
@@ -66,7 +68,7 @@ class SmilesVocabulary:
     def numbers(self, smiles: Sequence[str], longest: int) -> np.ndarray:
         """(N, L) numbers of the tokens of N SMILES, L that of the longest of them and at most `longest`, where they are cut."""
         place = {token: number for number, token in enumerate(self.known, len(SPECIAL))}
-        rows = [[REP, BEGIN, *(place.get(token, UNKNOWN) for token in tokens(one)), END][:longest] for one in smiles]
+        rows = [[REP, BEGIN, *(place.get(token, UNKNOWN) for token in tokens(one)), END][:longest] for one in listed(smiles)]
         padded = np.full((len(rows), max(map(len, rows), default=0)), PAD, dtype=np.int64)
         for row, found in zip(padded, rows, strict=True):
             row[:len(found)] = found
@@ -82,7 +84,7 @@ def with_gaps(numbers: Tensor, vocabulary: int, share: float, rng: torch.Generat
     """BERT's gaps: of a share of the tokens 80 % become [MASK], 10 % a random token, 10 % stay as they are.
 
     Args:
-        numbers: (B, L) tokens; the special ones are never chosen.
+        numbers: (B, L) tokens; the special ones but [UNKNOWN] are never chosen.
         vocabulary: how many tokens there are, the special ones included.
         share: the probability that a token is chosen.
         rng: draws.
@@ -100,3 +102,13 @@ def with_gaps(numbers: Tensor, vocabulary: int, share: float, rng: torch.Generat
     others = torch.randint(len(SPECIAL), vocabulary, numbers.shape, generator=rng)
     seen = torch.where(chosen & (fate < 0.8), MASK, numbers)
     return torch.where(chosen & (fate >= 0.9), others, seen), chosen
+
+
+def without_padding(numbers: Tensor) -> Tensor:
+    """Rows (B, L) of numbers without the columns that are padding in all of them.
+
+    Example:
+        >>> without_padding(torch.tensor([[1, 2, 0], [1, 0, 0]])).tolist()
+        [[1, 2], [1, 0]]
+    """
+    return numbers[:, (numbers != PAD).any(0)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -25,17 +26,31 @@ class TokenEncoder(nn.Module):
         self.tokens = nn.Embedding(vocabulary, width, padding_idx=0)
         self.positions = nn.Embedding(longest, width)
         self.first = nn.Sequential(nn.LayerNorm(width), nn.Dropout(dropout))
-        layer = nn.TransformerEncoderLayer(width, heads, 4 * width, dropout, "gelu", batch_first=True)
-        self.layers = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
+        self.layers = nn.ModuleList(nn.TransformerEncoderLayer(width, heads, 4 * width, dropout, "gelu", batch_first=True)
+                                    for _ in range(layers))
         for table in (self.tokens, self.positions):
             nn.init.normal_(table.weight, std=0.02)
         with torch.no_grad():
             self.tokens.weight[0] = 0
-        for one in self.layers.parameters():  # torch starts every layer as a copy of one
+        for one in self.layers.parameters():
             if one.ndim > 1:
                 nn.init.xavier_uniform_(one)
 
     def forward(self, numbers: Tensor) -> Tensor:  # (B, L) -> (B, L, D)
+        x, padding = self._embedded(numbers), numbers == 0
+        for layer in self.layers:
+            x = layer(x, src_key_padding_mask=padding)
+        return x
+
+    def first_of(self, numbers: Tensor) -> Tensor:  # (B, L) -> (B, D)
+        """The vector of the first token alone: the same as forward's, but the last layer is worked out for nothing else."""
+        x, padding, last = self._embedded(numbers), numbers == 0, self.layers[-1]
+        for layer in self.layers[:-1]:
+            x = layer(x, src_key_padding_mask=padding)
+        heard = last.self_attn(x[:, :1], x, x, key_padding_mask=padding, need_weights=False)[0]
+        x = last.norm1(x[:, :1] + last.dropout1(heard))
+        return last.norm2(x + last.dropout2(last.linear2(last.dropout(F.gelu(last.linear1(x))))))[:, 0]
+
+    def _embedded(self, numbers: Tensor) -> Tensor:  # (B, L) -> (B, L, D)
         places = torch.arange(numbers.shape[1], device=numbers.device)
-        x = self.first(self.tokens(numbers) + self.positions(places))
-        return self.layers(x, src_key_padding_mask=numbers == 0)
+        return self.first(self.tokens(numbers) + self.positions(places))

@@ -98,6 +98,7 @@ def test_values_and_base_sum_to_the_models_own_output(name, background):
 
 
 @pytest.mark.parametrize("name", ["tree", "forest of classes", "extra trees", "boosting", "boosting two classes"])
+@pytest.mark.filterwarnings("ignore:The set_.* function will be deprecated:PendingDeprecationWarning")  # shap colours by matplotlib
 def test_the_shap_package_agrees(name):
     import shap
     model, rows, background = MODELS[name], X[:20], X[50:80]

@@ -88,6 +88,19 @@ def test_places_turn_with_the_molecule_and_features_do_not():
     torch.testing.assert_close(again, features, atol=1e-10, rtol=0)
 
 
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("symmetry", ["E3", "invariant", "SE3"])
+def test_forces_turn_mirror_and_change_their_order_with_the_atoms_and_stay_when_all_is_moved(symmetry, seed):
+    net, molecules, turning = fitted(symmetry), clouds(seed=seed), turn(seed)
+    named = replace(molecules, numbers=np.arange(1, 20))  # which atom went where
+    order, forces = reordered(named, seed).numbers - 1, net.forces(molecules)
+    assert np.abs(forces).max() > 0.01
+    for matrix in (turning, FLIP @ turning) if symmetry != "SE3" else (turning,):
+        changed = reordered(moved(molecules, matrix, (1.0, -20.0, 3.0)), seed)
+        np.testing.assert_allclose(net.forces(changed), forces[order] @ matrix.T, atol=1e-5)
+        np.testing.assert_allclose(net.predict(changed), net.predict(molecules), atol=1e-5)
+
+
 @pytest.mark.parametrize("symmetry", ALL)
 @pytest.mark.parametrize("cutoff", [None, 2.5])
 def test_forces_are_minus_the_slope_of_the_energy_and_neither_push_nor_spin_a_molecule(symmetry, cutoff):

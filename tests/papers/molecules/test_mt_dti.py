@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 
 from bakeoff.data.molecules import drugs
-from bakeoff.errors import NotFitted
+from bakeoff.errors import DataError, NotFitted
 from bakeoff.papers.molecules.mt_dti import DrugTarget, MoleculeTransformer, masked_loss
+from bakeoff.parts import model_files
 
 DRUGS = drugs().smiles[:12]
 PROTEINS = tuple("".join(np.random.default_rng(seed).choice(list("ACDEFGHIKLMNPQRSTVWY"), 40 + 9 * seed)) for seed in range(6))
@@ -87,6 +88,13 @@ def test_fitting_leaves_the_encoder_as_it_was_and_learns_the_pairs(encoder):
     assert np.square(model.predict(DRUGS, PROTEINS, PAIRS) - VALUES).mean() < 0.5 * VALUES.var()
 
 
+def test_fine_tuning_starts_from_what_pretraining_made_of_each_drug(encoder):
+    still = DrugTarget(encoder, **SMALL | {"learning_rate": 0.0}).fit(DRUGS, PROTEINS, PAIRS, VALUES, steps=1)
+    with torch.no_grad():
+        start = torch.cat([still._network.drug(torch.from_numpy(encoder._vocabulary.numbers([one], 100))) for one in DRUGS])
+    assert np.allclose(start, encoder.encode(DRUGS), atol=1e-5)
+
+
 def test_saved_and_loaded_it_says_and_learns_the_same(encoder, model, tmp_path):
     encoder.save(tmp_path / "encoder.safetensors")
     model.save(tmp_path / "model.safetensors")
@@ -111,3 +119,39 @@ def test_what_cannot_be_used_is_refused_with_the_reason(encoder):
             fresh.fit(DRUGS, PROTEINS, pairs, values, steps=1)
     with pytest.raises(ValueError, match="'C!' is no SMILES"):
         encoder.encode(["C!"])
+
+
+def test_no_smiles_have_no_vectors_a_metal_is_read_and_a_string_is_no_list(encoder):
+    assert encoder.encode([]).shape == (0, 16)
+    cisplatin = "[NH3]->[Pt](<-[NH3])(Cl)Cl"
+    assert np.isfinite(MoleculeTransformer(**TINY).fit([*DRUGS, cisplatin], steps=1).encode([cisplatin])).all()
+    for asked in (encoder.encode, MoleculeTransformer(**TINY).fit):
+        with pytest.raises(ValueError, match="the string 'CCO'"):
+            asked("CCO")
+
+
+def test_what_is_asked_of_smiles_is_what_is_said(model):
+    """Tokens are checked and chemistry is not, and two writings are two drugs: the docstrings say so."""
+    one, other, none = model.predict(["CCO", "OCC", "CC(C"], PROTEINS, [[0, 0], [1, 0], [2, 0]])
+    assert abs(one - other) > 1e-6
+    assert np.isfinite(none)
+    for method in (DrugTarget.fit, DrugTarget.predict, MoleculeTransformer.fit, MoleculeTransformer.encode):
+        assert "RDKit's canonical" in method.__doc__
+    for wrong in (["C!"], PROTEINS, [[0, 0]]), (["C"], ["M1"], [[0, 0]]), (["C"], PROTEINS, [[0, 0.5]]):
+        with pytest.raises(ValueError, match=r"no SMILES|amino acids|whole numbers"):
+            model.predict(*wrong)
+
+
+def test_a_file_whose_card_and_weights_do_not_fit_is_told(encoder, model, tmp_path):
+    for kind, saved in ((MoleculeTransformer, encoder), (DrugTarget, model)):
+        saved.save(tmp_path / "whole")
+        tensors, card = model_files.load(tmp_path / "whole", kind.__name__)
+        wrong = [(tensors, {key: value for key, value in card.items() if key != "arguments"}),
+                 (tensors, card | {"arguments": card["arguments"] | {"colour": 1}}),
+                 (tensors, card | {"arguments": card["arguments"] | {"longest": "many"}}),
+                 (tensors, card | {"tokens": [1] * len(encoder._vocabulary.known), "encoder": 3}),
+                 (dict(list(tensors.items())[1:]), card), (dict(list(tensors.items())[:-1]), card)]
+        for place, (weights, told) in enumerate(wrong):
+            model_files.save(tmp_path / f"{place}", weights, told)
+            with pytest.raises(DataError, match="does not fit together"):
+                kind.load(tmp_path / f"{place}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...errors import DataError
+from .molecules import texts
 from .records import frozen, require, two_parts
 
 SPLITS = ("pairs", "cold drug", "cold target", "published")
@@ -40,10 +41,14 @@ class Affinities:
     unlabelled: tuple[str, ...] = ()
 
     def __post_init__(self):
-        object.__setattr__(self, "smiles", tuple(self.smiles))
-        object.__setattr__(self, "sequences", tuple(self.sequences))
-        object.__setattr__(self, "unlabelled", tuple(self.unlabelled))
-        frozen(self, pairs=np.int64, values=np.float64, folds=np.int64)
+        for name in ("smiles", "sequences", "unlabelled"):
+            object.__setattr__(self, name, texts(f"Affinities.{name}", getattr(self, name)))
+        given = {"pairs": self.pairs, "folds": self.folds}
+        with np.errstate(invalid="ignore"):  # of NaN, told below
+            frozen(self, pairs=np.int64, values=np.float64, folds=np.int64)
+        for name, found in given.items():
+            whole = np.array_equal(np.asarray(found, dtype=np.float64), getattr(self, name))
+            require(whole, f"Affinities.{name}", "fractions or missing values", "whole numbers")
         shape, count = self.pairs.shape, len(self.values)
         require(self.values.ndim == 1, "Affinities.values", f"shape {self.values.shape}", "(P,)")
         require(shape == (count, 2), "Affinities.pairs", f"shape {shape}", f"({count}, 2), a drug and a protein for each value")
