@@ -10,7 +10,7 @@ DATA_OPTIONS = {
     "duplicates": ("WAY", "molecules: 'keep', 'mean' or 'drop' for a molecule in several rows"),
     "radicals": ("WAY", "molecules and affinities: 'keep' or 'drop' molecules with unpaired electrons"),
     "wildcards": ("WAY", "molecules and affinities: 'keep' or 'drop' molecules with an atom *"),
-    "large": ("WAY", "molecules and affinities: 'keep' or 'drop' molecules of over 500 atoms"),
+    "large": ("WAY", "molecules and affinities: 'keep' (up to 5,000 atoms) or 'drop' molecules of over 500 atoms"),
     "unlabelled": ("PATH", "molecules and affinities: a file of SMILES to learn from beforehand; 'none'; by default 'drug-like', "
                             "5,000 of ZINC that come with bakeoff"),
     "sequence": ("COLUMN", "affinities: the column with the amino acids"),
