@@ -18,14 +18,6 @@ REFERENCE = drugs().smiles
 CHAINS = ["C" * carbons + "S" * sulphurs for carbons in range(3, 11) for sulphurs in range(1, 5)]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def carbons(smiles):
     return [one.count("C") for one in smiles]
 

@@ -22,14 +22,6 @@ SIZES = {"width": 16, "heads": 2, "hops": 2}
 HEAVY = Molecules(DRUGS, [[float(Chem.MolFromSmiles(one).GetNumAtoms())] for one in DRUGS], ("heavy atoms",))
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def model():
     return Grover(**SIZES).pretrain(DRUGS, steps=3).fit(HEAVY, steps=20)

@@ -18,14 +18,6 @@ TINY = {"layers": 1, "width": 16, "heads": 2, "dropout": 0.0, "batch_size": 8, "
 SMALL = {"protein_width": 6, "filters": (4, 6, 8), "kernel": 5, "head": (16, 16), "block": 4, "learning_rate": 3e-3}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def encoder():
     return MoleculeTransformer(**TINY).fit(DRUGS, steps=5)

@@ -16,15 +16,6 @@ X = torch.randn(300, 1, 4, 5, generator=torch.Generator().manual_seed(0))
 Y = (X[:, 0, 0, 0] > X[:, 0, 3, 4]).long() + (X[:, 0, 2, 2] > 1).long()  # 3 classes
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """These networks are too small for more."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def fitted(steps=120, **options) -> LotteryTicket:
     return LotteryTicket(**{"rounds": 3, **options}).fit(X, Y, steps=steps)
 
