@@ -14,7 +14,11 @@ ODD = ("C", "[Na+].[Cl-]", "[2H]C([2H])([2H])O", "C[C@H](N)C(=O)O", "C[C@@H](N)C
        "[H]OC",
        # carbons of fewer than four valences, of dative bonds, and those whose neighbours do not tell their hybridisation
        "[CH2]C", "C[CH]C", "C[C]C", "[CH3+]", "[CH2-]C=C", "[C-]#[O+]", "C[C@](F)Cl", "CC |^1:0|", "C[Fe]C", "C=C=C", "C$C",
-       "CC1(C)=C(C)(C)[Fe]1", "N->[Pt](Cl)(Cl)<-N", "C[N+]#[C-]", "[cH-]1cccc1", "C1CCCC=CC1", "C/C=C/[C@H](F)Cl")
+       "CC1(C)=C(C)(C)[Fe]1", "N->[Pt](Cl)(Cl)<-N", "C[N+]#[C-]", "[cH-]1cccc1", "C1CCCC=CC1", "C/C=C/[C@H](F)Cl",
+       # lone pairs beside conjugated bonds, and of atoms with a charge, without an octet or with more than one
+       "CNC=O", "COC=C", "CS(=O)(=O)N", "C[S+](C)[O-]", "CN=[N+]=[N-]", "NC(N)=[NH2+]", "[N-]1C=CC=C1", "c1cc[o+]cc1", "C=[O+]C",
+       "CN(C)(C)=O", "C[N+]C", "[O-]C", "[OH-]", "[O]C", "C[NH]", "O=Cl(=O)(=O)O", "C[Cl+]C", "FC=C", "CI=O", "Cl[I-]Cl", "OB(O)C=C",
+       "C[CH2+]", "C[N+](C)(C)C")
 SMILES = (*drugs().smiles, *ODD)
 
 

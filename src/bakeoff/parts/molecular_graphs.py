@@ -37,10 +37,12 @@ HYBRIDISATIONS = ("S", "SP", "SP2", "SP2D", "SP3", "SP3D", "SP3D2")
 TYPES = (np.uint8, np.uint8, np.int8, np.uint8, np.uint8, np.float32,  # number, hydrogens, charge, chirality, hybridisation, mass
          np.uint16, np.uint16, np.float32, np.uint8, np.uint8, np.uint8)  # begin, end, order, conjugated, ring, stereo
 STEREO, HYDROGEN = re.compile(r"[@/\\]"), re.compile(r"\[\d*H")  # the latter as atoms of their own
-ODD = re.compile(r"\[\d*[Cc]|[<>~$|]")  # a carbon that may be an ion or a radical; bonds that take no valence, or four
+ODD = re.compile(r"\[\d*[Cc][^\]]*\+|[<>~$|]")  # a carbon that lacks electrons; bonds that take no valence, or four
+ISOTOPE = re.compile(r"\[\d")
 NO_METALS = bytes((1, 5, 6, 7, 8, 9, 15, 16, 17, 34, 35, 53))
-FOUR_VALENT = 255  # instead of a hybridisation
-CARBONS = bytes(FOUR_VALENT if number == 6 else 0 for number in range(256))
+OCTET = 255  # instead of a hybridisation: an atom with four pairs of electrons around it
+LONE_PAIRS = {6: 0, 7: 1, 8: 2, 9: 3, 17: 3, 35: 3}  # of such elements without a charge
+OCTETS = bytes(OCTET if number in LONE_PAIRS else 0 for number in range(256))
 
 
 @dataclass(frozen=True)
@@ -162,11 +164,12 @@ def _read(text: str) -> tuple[bytes, ...] | None:
         return None
     atoms, bonds = _all_of(Chem, molecule)
     numbers = bytes(map(Atom.GetAtomicNum, atoms))
-    plain = not ODD.search(text) and not numbers.translate(None, NO_METALS)
+    plain = not ODD.search(text) and not numbers.translate(None, NO_METALS) and not (
+        "[" in text and any(map(Atom.GetNumRadicalElectrons, atoms)))
     return (
         numbers, bytes(map(Atom.GetTotalNumHs, atoms)), array("b", map(Atom.GetFormalCharge, atoms)).tobytes(),
         bytes(map(Atom.GetChiralTag, atoms)) if "@" in text else bytes(len(atoms)), _hybridisations(Atom, atoms, numbers, plain),
-        array("f", map(Atom.GetMass, atoms)).tobytes() if "[" in text else _masses()[np.frombuffer(numbers, np.uint8)].tobytes(),
+        array("f", map(Atom.GetMass, atoms)).tobytes() if ISOTOPE.search(text) else _masses()[np.frombuffer(numbers, np.uint8)].tobytes(),
         array("H", map(Bond.GetBeginAtomIdx, bonds)).tobytes(), array("H", map(Bond.GetEndAtomIdx, bonds)).tobytes(),
         _orders(Chem, bonds, plain), bytes(map(Bond.GetIsConjugated, bonds)),
         bytes(map(Bond.IsInRing, bonds)), bytes(map(Bond.GetStereo, bonds)) if "/" in text or "\\" in text else bytes(len(bonds)))
@@ -192,10 +195,10 @@ def _all_of(Chem, molecule) -> tuple[tuple, tuple]:
 
 
 def _hybridisations(Atom, atoms, numbers: bytes, plain: bool) -> bytes:
-    """RDKit's numbers, and FOUR_VALENT for a plain carbon, of which its degree tells all: asking RDKit is slow."""
+    """RDKit's numbers, and OCTET where those follow from degree, charge and conjugation (`_hybridised`): asking RDKit is slow."""
     if not plain:
         return bytes(map(Atom.GetHybridization, atoms))
-    kinds = bytearray(numbers.translate(CARBONS))
+    kinds = bytearray(numbers.translate(OCTETS))
     for place, kind in enumerate(kinds):
         if not kind:
             kinds[place] = Atom.GetHybridization(atoms[place])
@@ -219,12 +222,22 @@ def _packed(atoms, bonds, numbers, hydrogens, charges, chirality, hybridisation,
     aromatic[pairs[order == 1.5]] = 1
     degree = np.bincount(index[0], minlength=len(numbers)) + hydrogens
     tables = _tables()
-    kind = np.where(hybridisation == FOUR_VALENT, tables["four valences"][np.minimum(degree, 4)], tables["hybridisation"][hybridisation])
+    kind = np.where(hybridisation == OCTET, _hybridised(numbers, degree, charges, pairs[conjugated == 1]),
+                    tables["hybridisation"][hybridisation])
     codes = np.stack([tables["element"][numbers], np.minimum(degree, 6), tables["charge"][charges.astype(int) + 128],
                       np.minimum(chirality, 4), np.minimum(hydrogens, 5), kind, aromatic], 1)
     bond_codes = np.stack([tables["order"][(2 * order).astype(np.uint8)], conjugated, ring, np.minimum(stereo, 6)], 1)
     return Graphs(*(torch.from_numpy(one) for one in (
         codes.astype(np.uint8), np.array(mass), bond_codes.astype(np.uint8).repeat(2, 0), index, atoms, 2 * bonds)))
+
+
+def _hybridised(numbers, degree, charges, conjugated) -> np.ndarray:
+    """The places (N,) of hybridisations of atoms with an octet: neighbours and lone pairs have an orbital each, and where they
+    are four, a conjugated bond takes one of them out, unless there are four neighbours."""
+    orbitals = degree + _tables()["lone pairs"][numbers] - charges  # (N,)
+    flat = np.zeros(len(numbers), bool)
+    flat[conjugated] = True
+    return _tables()["orbitals"][np.where(flat & (degree <= 3) & (orbitals == 4), 3, orbitals.clip(0, 6))]
 
 
 def _one_hot(codes: Tensor, sizes: Sequence[int], more: int = 0) -> Tensor:
@@ -259,8 +272,10 @@ def _tables() -> dict[str, np.ndarray]:
     kinds = _rdkit().Chem.HybridizationType
     hybridisation[[int(getattr(kinds, name)) for name in HYBRIDISATIONS]] = np.arange(7)
     order[[2, 4, 6, 3]] = np.arange(4)  # twice the order: an aromatic bond counts 1.5
-    four = np.array([7, 7, *(HYBRIDISATIONS.index(name) for name in ("SP", "SP2", "SP3"))])  # by degree
-    return {"four valences": four, "element": element, "charge": charge, "hybridisation": hybridisation, "order": order}
+    pairs = np.zeros(256, np.int64)
+    pairs[list(LONE_PAIRS)] = list(LONE_PAIRS.values())
+    orbitals = np.array([HYBRIDISATIONS.index(name) for name in ("S", "S", "SP", "SP2", "SP3", "SP3D", "SP3D2")])  # by their number
+    return {"element": element, "charge": charge, "hybridisation": hybridisation, "order": order, "orbitals": orbitals, "lone pairs": pairs}
 
 
 @cache
