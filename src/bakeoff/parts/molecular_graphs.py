@@ -233,11 +233,11 @@ def _packed(atoms, bonds, numbers, hydrogens, charges, chirality, hybridisation,
 
 def _hybridised(numbers, degree, charges, conjugated) -> np.ndarray:
     """The places (N,) of hybridisations of atoms with an octet: neighbours and lone pairs have an orbital each, and where they
-    are four, a conjugated bond takes one of them out, unless there are four neighbours."""
+    are four, a conjugated bond takes one of them out."""
     orbitals = degree + _tables()["lone pairs"][numbers] - charges  # (N,)
     flat = np.zeros(len(numbers), bool)
     flat[conjugated] = True
-    return _tables()["orbitals"][np.where(flat & (degree <= 3) & (orbitals == 4), 3, orbitals.clip(0, 6))]
+    return _tables()["orbitals"][np.where(flat & (orbitals == 4), 3, orbitals.clip(0, 6))]
 
 
 def _one_hot(codes: Tensor, sizes: Sequence[int], more: int = 0) -> Tensor:
