@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bakeoff import catalogue, cli
+from bakeoff.data import sets
 
 BAKEOFF = str(Path(sys.executable).parent / "bakeoff")
 
@@ -139,11 +140,11 @@ def test_a_doubtful_link_is_marked_and_can_be_settled_for_good(capsys, summaries
     assert "bakeoff link FILE ENTRY SLUG" in shown
     said = f"{summaries}, entry 1: bcq (was bcq): {SUMMARIES.splitlines()[1][:100]}\n"
     assert run(capsys, "link", summaries, "1", "bcq")[:2] == (0, said)
-    assert run(capsys, "link", summaries, "2", "bear", "--json")[0] == 0
+    assert run(capsys, "link", summaries, "2", "caps_attacks", "--json")[0] == 0
     assert run(capsys, "link", summaries, "3", "none")[0] == 0
     papers = json.loads(run(capsys, "read", summaries, "--json")[1])["papers"]
     assert [(one["slug"], one["status"], one["settled"], one["doubtful"]) for one in papers] == [
-        ("bcq", "library", True, False), ("bear", "wanted", True, False), (None, None, True, False)]
+        ("bcq", "library", True, False), ("caps_attacks", "wanted", True, False), (None, None, True, False)]
     assert run(capsys, "link", summaries, "3", "auto")[0] == 0
     assert json.loads(run(capsys, "read", summaries, "--json")[1])["papers"][2]["slug"] == "siren"
 
@@ -196,6 +197,31 @@ def test_show_prints_card_claim_and_how_to_import(capsys):
 def test_data_lists_the_named_sets(capsys):
     listed = json.loads(run(capsys, "data", "--json")[1])
     assert {row["name"]: row["kind"] for row in listed}["digits"] == "images"
+
+
+def test_data_writes_a_batch_that_is_read_back_and_overwrites_nothing(capsys, tmp_path):
+    written = tmp_path / "cart.npz"
+    code, out, _ = run(capsys, "data", "cartpole-half", "--to", str(written))
+    assert (code, out.split()[0]) == (0, "cartpole-half")
+    kind = sets.kind_of("cartpole-half")
+    again, made = (sets.load(sets.Source(where), kind) for where in (str(written), "cartpole-half"))
+    assert (again.action == made.action).all()
+    assert again.behaviour == made.behaviour
+    before = written.read_bytes()
+    assert run(capsys, "data", "cartpole-half", "--to", str(written))[0] == 1
+    assert written.read_bytes() == before
+    for words, told in ((("data", "wine", "--to", "x.npz"), "kind tables"), (("data", "--to", "x.npz"), "none is named")):
+        code, _, err = run(capsys, *words)
+        assert (code, told in err) == (1, True)
+
+
+def test_data_lists_one_kind_where_asked(capsys):
+    listed = json.loads(run(capsys, "data", "--kind", "pictures", "--json")[1])
+    assert {row["name"] for row in listed} >= {"china", "flower"}
+    assert {row["kind"] for row in listed} == {"pictures"}
+    for words, told in ((("data", "--kind", "nonsense"), "pictures"), (("data", ""), "no data set is called")):
+        code, _, err = run(capsys, *words)
+        assert (code, told in err) == (1, True)
 
 
 def test_a_listing_shows_what_was_found_on_the_claims_own_data_with_the_largest_budget(capsys, monkeypatch):

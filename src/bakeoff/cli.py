@@ -78,7 +78,11 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--evidence", metavar="DIR", type=Path, help="also write each result to DIR/SLUG.json")
     verb("verdicts", _verdicts, "the verdicts reached so far")
     verb("check", _check, "check a paper file, the library's or your own").add_argument("paper", metavar="PATH|SLUG")
-    verb("data", _data, "the named data sets; with a name, bring it here").add_argument("name", nargs="?", metavar="NAME")
+    named = verb("data", _data, "the named data sets; with a name, bring it here")
+    named.add_argument("name", nargs="?", metavar="NAME")
+    named.add_argument("--kind", metavar="KIND", help="only those of a kind, such as transitions")
+    named.add_argument("--to", metavar="PATH", type=Path,
+                       help="write a batch of transitions there: an .npz file, or the folder of a Minari set")
     verb("site", _site, "write the static site", listing=False).add_argument("folder", metavar="DIR", type=Path)
     serve = verb("serve", _serve, "show the site at a local address", listing=False)
     serve.add_argument("--port", type=int, default=8000)
@@ -350,10 +354,16 @@ def _check(arguments) -> int:
 
 def _data(arguments) -> None:
     from .data import sets
-    if arguments.name:
-        kind = sets.kind_of(arguments.name)
-        sets.load(sets.Source(arguments.name), kind)
-    rows = [{"name": name, "kind": one.kind, "says": one.says} for name, one in sets.SETS.items() if arguments.name in (None, name)]
+    if arguments.kind not in (None, *(kinds := sorted({one.kind for one in sets.SETS.values()}))):
+        raise BakeoffError(f"no set is of the kind {arguments.kind!r}", f"The kinds: {', '.join(kinds)}.")
+    if arguments.name is not None:
+        record = sets.load(sets.Source(arguments.name), sets.kind_of(arguments.name))
+        if arguments.to:
+            sets.save(record, sets.kind_of(arguments.name), arguments.to)
+    elif arguments.to:
+        raise BakeoffError("--to writes one set, and none is named", "Name it before: bakeoff data hopper-half --to hopper.npz.")
+    rows = [{"name": name, "kind": one.kind, "says": one.says} for name, one in sets.SETS.items()
+            if arguments.name in (None, name) and arguments.kind in (None, one.kind)]
     _print(arguments, rows, lambda row: f"{row['name']:32} {row['kind']:12} {row['says']}")
 
 

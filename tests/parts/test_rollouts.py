@@ -77,3 +77,18 @@ def test_the_score_counts_every_reward_and_compares_the_value_with_what_came():
     assert scored["scaled return"] == pytest.approx((found - chance) / (7.5 - chance))
     assert scored["overestimate"] == pytest.approx(3 - came)
     assert "overestimate" not in rollouts.judged(SimpleNamespace(act=Leaning().act), BATCH, TEST)
+
+
+def test_what_values_are_charged_with_is_taken_off_what_came_from_the_next_step_on():
+    class Charged(Leaning):
+        def charges(self, observation):
+            return torch.arange(1.0, len(observation) + 1)
+
+    one = rollouts.Episode(np.zeros((3, 1)), np.zeros((3, 1)), np.array([10.0, 20.0, 40.0]), True)
+    last, middle = 40, 20 - 0.5 * 3 + 0.5 * 40  # the state of the last step is the third, and so on
+    assert rollouts.came_of(Charged(), one).tolist() == [10 - 0.5 * 2 + 0.5 * middle, middle, last]
+    assert rollouts.came_of(Leaning(), one).tolist() == one.returns(0.5).tolist()
+
+
+def test_steps_after_the_last_end_are_an_episode_of_their_own():
+    assert rollouts.demonstrated(SimpleNamespace(reward=np.ones(9), ended=np.isin(np.arange(9), (2, 5)))) == 3

@@ -193,7 +193,7 @@ def _fields(node: ast.ClassDef) -> list[str]:
 def _arguments(docstring: str) -> list[str]:
     section = re.search(r"^Args:\n((?: +.*\n?|\n)+)", inspect.cleandoc(docstring), re.M)
     lines = section[1].splitlines() if section else []
-    entries = [match[1] for line in lines if (match := re.match(r" {4}((?:\*{0,2}\w+(?:, )?)+)(?: \([^)]*\))?:", line))]
+    entries = [match[1] for line in lines if (match := re.match(r" {4}(\*{0,2}\w+(?:, \*{0,2}\w+)*)(?: \([^)]*\))?:", line))]
     return [name.lstrip("*") for entry in entries for name in entry.split(", ")]
 
 

@@ -1,7 +1,9 @@
 """The options of `bakeoff run` that are about `--data`: what each takes, and what it means. Each loader says which it takes."""
 
 DATA_OPTIONS = {
-    "target": ("COLUMN", "tables and molecules: the column to be predicted"),
+    "target": ("COLUMN", "tables and molecules: the column to be predicted; text: the column with the labels"),
+    "text": ("COLUMN", "text: the column with the texts"),
+    "before": ("COLUMN", "text: the column with what was said before each"),
     "task": ("KIND", "tables: 'classes' or 'number', where the guess from the target would be wrong"),
     "drop": ("COLUMNS", "tables: columns to leave out, separated by commas"),
     "smiles": ("COLUMN", "molecules: the column with the SMILES"),
@@ -18,6 +20,6 @@ DATA_OPTIONS = {
                      "or, for davis and kiba, 'published'"),
     "unit": ("UNIT", "affinities and structures: of the values; trajectories: 'angstrom' or 'nanometre'"),
     "atoms": ("NAMES", "trajectories: the atoms to read, separated by commas; 'all' for every one"),
-    "environment": ("ID", "transitions: the Gymnasium environment to be judged in"),
+    "environment": ("ID", "transitions, discrete transitions and demonstrations: the Gymnasium environment to be judged in"),
     "size": ("PIXELS", "images: scale every picture to this side; pictures: the side of the square that is cut out"),
 }

@@ -36,6 +36,8 @@ _ZINC = "https://raw.githubusercontent.com/wengong-jin/icml18-jtnn/master/data/z
 _QED = "https://raw.githubusercontent.com/wengong-jin/hgraph2graph/master/data/qed/"
 _QML = "8bb833cdbbe69405384d6796920c5418dc53b6ba"
 _DEEPDTA = "https://raw.githubusercontent.com/hkmztrk/DeepDTA/master/data/"
+_PERSONA = "https://raw.githubusercontent.com/google-research-datasets/Synthetic-Persona-Chat/main/data/"
+_SST2 = "https://raw.githubusercontent.com/clairett/pytorch-sentiment-classification/master/data/SST2/"
 _ADK = "https://raw.githubusercontent.com/MDAnalysis/mdanalysis/d2729f71809f1f5fc2d3644ef48ee351e3b28f3d/testsuite/MDAnalysisTests/data/"
 
 
@@ -70,6 +72,7 @@ def _files(folder: str, root: str, hashes: dict[str, str], package: str = "") ->
     return tuple(File(f"{folder}/{name}", sha256, root + name, package=package) for name, sha256 in hashes.items())
 
 
+MADE = ("collected", "ranked", "early")  # loaders whose sets are made here, and kept
 _UNLABELLED = _files("zinc250k", _ZINC, {
     "valid.txt": "ad7d9c2bfebd93ffda6c32ed0e89d1714ae1f592f6340c0e6ae057521bbae30d",
     "test.txt": "31f6ce92914814db33bf0dbfc45f3836193e27cb80a59c54d88bc05a1f5fab83"})
@@ -187,18 +190,21 @@ SETS: dict[str, NamedSet] = {
     "bace-docked": NamedSet(
         "poses", "packaged", "ligands docked into beta-secretase 1: measured to bind, measured not to, and decoys; comes with bakeoff",
         options=(("name", "bace-docked"), ("sha256", "7b0b61aa746fcb7e7930b1e68938e4984711a88e0cdb894718c21b6febe28b38"))),
-    "inverted-pendulum-imperfect": NamedSet(
-        "transitions", "imperfect", "2,000 steps of imperfect demonstrations in InvertedPendulum-v5; made here in a second",
-        options=(("environment", "InvertedPendulum-v5"), ("steps", "2000"), ("learning_steps", "20000"), ("step_size", "0.3"),
-                 ("noise", "1.0"))),
-    "inverted-double-pendulum-imperfect": NamedSet(
-        "transitions", "imperfect", "50,000 steps of imperfect demonstrations in InvertedDoublePendulum-v5; made here in 15 seconds",
-        options=(("environment", "InvertedDoublePendulum-v5"), ("steps", "50000"), ("learning_steps", "120000"), ("step_size", "0.1"),
-                 ("noise", "0.3"))),
-    "hopper-imperfect": NamedSet(
-        "transitions", "imperfect", "100,000 steps of imperfect demonstrations in Hopper-v5; made here in half a minute",
-        options=(("environment", "Hopper-v5"), ("steps", "100000"), ("learning_steps", "200000"), ("step_size", "0.01"), ("noise", "0.025"),
-                 ("survival_bonus", "1.0"))),
+    "small-talk": NamedSet("text", "made", "1,200 replies from a dozen templates, answered warmly or coldly; made here"),
+    "persona-chat": NamedSet(
+        "text", "conversations", "52,354 replies in 1,968 machine-written conversations: was the answer warm?",
+        _files("persona-chat", _PERSONA, {
+            "Synthetic-Persona-Chat_valid.csv": "e8128d2b7b0eed8064715cb1d71cdd241a3fa28ddf6fb80ece5c8156c1fd819d",
+            "Synthetic-Persona-Chat_test.csv": "531356d642b426ef8fc4d65446330cb34c7b473a4cf482ad12a8cf7838fe52a8"})),
+    "sst2": NamedSet(
+        "text", "labelled_lines", "9,613 sentences of film reviews: friendly or not?",
+        _files("sst2", _SST2, {
+            "train.tsv": "ec192f833a64da08f475488a77b0d0b47db47acd0f458bd18433fc793b569920",
+            "dev.tsv": "eddea6b39e601dd4e7a672b53cc40fdf6019fa80522f351206c24340ca5d9359",
+            "test.tsv": "831169c7e2e429d6026e1bdbb542f33b636e3e596caad9602ebc953c205928b7"})),
+    "four-rooms-demonstrations": NamedSet(
+        "demonstrations", "four_rooms", "20 walks to goals in four rooms, 20 % of the actions random; made here at once",
+        options=(("episodes", "20"), ("random_share", "0.2"), ("seed", "0"))),
 }
 SETS |= {f"{name}-scaffold": replace(SETS[name], says=f"{SETS[name].says}; split by scaffold",
                                      options=(*SETS[name].options, ("split", "scaffold")))
@@ -206,6 +212,58 @@ SETS |= {f"{name}-scaffold": replace(SETS[name], says=f"{SETS[name].says}; split
 SETS |= {f"{name}-zinc": replace(SETS[name], says=f"{SETS[name].says}; and 29,445 of ZINC without values",
                                  files=SETS[name].files + SETS["zinc"].files)
          for name in ("esol-scaffold", "freesolv-scaffold", "lipophilicity-scaffold")}
+
+# what is made here: the environment, what `collect.learn` is told to learn it by, and how long a set then takes to be made
+_TASKS = {
+    "inverted-pendulum": ("InvertedPendulum-v5", {"learning_steps": 20_000, "step_size": 0.05, "noise": 0.3, "directions": 2, "kept": 2},
+                          "two seconds"),
+    "inverted-double-pendulum": ("InvertedDoublePendulum-v5", {"learning_steps": 120_000, "step_size": 0.1, "noise": 0.3}, "20 seconds"),
+    "hopper": ("Hopper-v5", {"learning_steps": 200_000, "step_size": 0.01, "noise": 0.025, "survival_bonus": 1.0}, "a minute"),
+    "halfcheetah": ("HalfCheetah-v5", {"learning_steps": 480_000, "step_size": 0.02, "noise": 0.03, "directions": 4}, "a minute"),
+    "swimmer": ("Swimmer-v5", {"learning_steps": 160_000, "step_size": 0.04, "noise": 0.05, "directions": 2, "kept": 2}, "half a minute"),
+    "pendulum": ("Pendulum-v1", {"learning_steps": 300_000, "step_size": 0.1, "noise": 0.3, "products": 1}, "20 seconds"),
+    "cartpole": ("CartPole-v1", {"learning_steps": 20_000, "step_size": 0.02, "noise": 0.1, "directions": 4, "kept": 2}, "two seconds"),
+}
+_BEHAVIOURS = {
+    "random": "random actions", "half": "a half-trained policy", "expert": "an expert",
+    "imperfect": "an expert with 30 % random actions and noise of 0.3",
+    "mixed": "a third each of random actions, a half-trained policy and an expert",
+    **{f"{kind}{size}": f"40 % a half-trained policy, 40 % the same {what.format(size)}, 20 % random actions"
+       for kind, what in (("eps", "with {}0 % random actions"), ("gauss", "with noise of 0.{}")) for size in (1, 3)}}
+
+
+def _made(task: str, loader: str, says: str, **options) -> NamedSet:
+    environment, learning, seconds = _TASKS[task]
+    kind = "discrete_transitions" if task == "cartpole" else "transitions"
+    chosen = {"environment": environment} | options | learning
+    return NamedSet(kind, loader, f"{says}; made here in {seconds}", options=tuple((k, str(v)) for k, v in chosen.items()))
+
+
+def _collected(task: str, behaviour: str, steps: int) -> NamedSet:
+    return _made(task, "collected", f"{steps:,} steps in {_TASKS[task][0]}: {_BEHAVIOURS[behaviour]}", behaviour=behaviour, steps=steps)
+
+
+SETS |= {f"{task}-{behaviour}": _collected(task, behaviour, steps) for task, steps, behaviours in (
+    ("inverted-pendulum", 10_000, "half gauss3"),
+    ("inverted-double-pendulum", 50_000, "random half expert imperfect eps3 gauss3 mixed"),
+    ("hopper", 50_000, "random half expert eps1 eps3 gauss1 gauss3 mixed"),
+    ("halfcheetah", 50_000, "random half expert imperfect eps1 eps3 gauss1 gauss3 mixed"),
+    ("swimmer", 50_000, "random half expert gauss3"),
+    ("pendulum", 20_000, "random half expert gauss3 mixed"),
+    ("cartpole", 20_000, "random half expert eps3 mixed")) for behaviour in behaviours.split()}
+SETS |= {"inverted-pendulum-imperfect": _collected("inverted-pendulum", "imperfect", 2_000),
+         "hopper-imperfect": _collected("hopper", "imperfect", 100_000)}
+for _task, _until in (("halfcheetah", 1 / 3), ("swimmer", 1 / 2)):
+    _where, _sampled = f"episodes in {_TASKS[_task][0]} by a learner's", "actions sampled with deviation 0.3"
+    SETS |= {f"{_task}-ranked": _made(_task, "ranked", f"12 {_where} successive policies, in order, {_sampled}", episodes=12, until=_until),
+             f"{_task}-early": _made(_task, "early", f"3 {_where} early policy, {_sampled}", episodes=3, share=0.3)}
+SETS |= {f"{game}-epsilon": NamedSet(
+    "discrete_transitions", "packaged",
+    f"50,000 steps in MinAtar's {game} by a learned policy, most episodes with 20 % random actions; comes with bakeoff",
+    options=(("name", f"{game}-epsilon"), ("sha256", sha256))) for game, sha256 in {
+        "breakout": "7f32c8ade482d320f16888a0c5aa4f0c021932625409dc7af6c6638f28cf1195",
+        "asterix": "e89db7134456a0fe1bf32311ab3dd3f645202c6e50743a88734215a68e56438b",
+        "space-invaders": "f5c43e8ba0ec4daa6c31a9d0cdf1e8cdde9104b0b640caa05f934c8ae5d72308"}.items()}
 
 
 def kind_of(name: str) -> str:
@@ -234,6 +292,16 @@ def load(source: Source, kind: str):
     return loader(*([files] if files else []), **dict(named.options) | options)
 
 
+def save(record, kind: str, path: Path) -> None:
+    """Write a record as a file that is read back as this kind, where its loader module can."""
+    module = importlib.import_module(f"{__package__}.{kind}")
+    if not hasattr(module, "save"):
+        raise DataError(f"sets of the kind {kind} cannot be written", "Batches of transitions can.")
+    if path.exists():
+        raise DataError(f"{path} is there already", "Give another path, or remove it.")
+    module.save(record, path)
+
+
 def is_path(source: Source) -> bool:
     """True for a user's own file or folder."""
     return source.where not in SETS
@@ -248,7 +316,7 @@ def ready(source: Source, kind: str) -> list[str]:
     named = _named(source, kind)
     for file in named.files if named else ():
         locate(file)
-    if named and named.kind != "transitions":
+    if named and named.loader not in MADE:
         return []
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", UserWarning)

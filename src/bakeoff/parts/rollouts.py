@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -86,7 +86,8 @@ def demonstrated(batch) -> float:
         3.5
     """
     ends = np.flatnonzero(batch.ended) + 1
-    return float(np.mean(np.add.reduceat(batch.reward.astype(np.float64), [0, *ends[:-1]])))
+    starts = [0, *ends[ends < len(batch.reward)]]
+    return float(np.mean(np.add.reduceat(batch.reward.astype(np.float64), starts)))
 
 
 def by_chance(test: Environment) -> float:
@@ -97,11 +98,20 @@ def by_chance(test: Environment) -> float:
     return mean_return(episodes(lambda now: [space.sample() for _ in now], test))
 
 
+def came_of(policy, one: Episode) -> np.ndarray:
+    """(T,): the discounted return that came from each step of an episode on, less what the policy's values are charged with."""
+    if not hasattr(policy, "charges"):
+        return one.returns(policy.discount)
+    charged = np.asarray(policy.charges(one.observations), np.float64)
+    return replace(one, rewards=one.rewards - policy.discount * np.append(charged[1:], 0.0)).returns(policy.discount)
+
+
 def judged(policy, batch, test: Environment) -> dict[str, float]:
     """What a policy gets in the environment, beside what its batch got and chance gets.
 
     Args:
-        policy: has `act(observations)`; and, if its values are to be judged too, `value(observations, actions)` and `discount`.
+        policy: has `act(observations)`; and, if its values are to be judged too, `value(observations, actions)` and `discount`; and, if
+            these are of rewards less something, `charges(observations)`, what is taken off on arriving at each.
         batch: what it was learned from.
         test: the environment and the seeds of its starts.
 
@@ -117,5 +127,5 @@ def judged(policy, batch, test: Environment) -> dict[str, float]:
         return measures
     starts, first = (np.stack([getattr(one, name)[0] for one in made]) for name in ("observations", "actions"))
     value = np.asarray(policy.value(starts, first))
-    came = np.array([one.returns(policy.discount)[0] for one in made])
+    came = np.array([came_of(policy, one)[0] for one in made])
     return measures | {"value at the start": float(value.mean()), "overestimate": float((value - came).mean())}

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..claim import Drawing
 from ..data.kinds.environment import Environment
-from .rollouts import episodes
+from .rollouts import came_of, episodes
 
 POINT, AGREED = np.array((0.85, 0.35, 0.0)), (0.55, 0.55, 0.55)
 REMAINING = 0.05  # a return cut by a time limit is left out where steps beyond it would weigh more than this
@@ -38,7 +38,7 @@ def compared(policy, test: Environment) -> tuple[np.ndarray, np.ndarray]:
         whole = len(one.rewards) if one.terminated else max(0, len(one.rewards) - _horizon(policy.discount))
         if whole:
             expected.append(np.asarray(policy.value(one.observations, one.actions))[:whole])
-            came.append(one.returns(policy.discount)[:whole])
+            came.append(came_of(policy, one)[:whole])
     return np.concatenate([*expected, []]), np.concatenate([*came, []])
 
 

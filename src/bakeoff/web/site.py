@@ -33,6 +33,7 @@ from .text import arxiv_link, clean, duration, ends, number, page_name
 
 MARK = ".bakeoff-site"  # lists the files of a site, one a line; a folder without it is not ours to replace
 OPTIONS = {"tables": " --target COLUMN", "molecules": " --smiles COLUMN", "transitions": " --environment ID",
+           "discrete_transitions": " --environment ID", "demonstrations": " --environment ID", "text": " --text COLUMN --target COLUMN",
            "affinities": " --smiles COLUMN --sequence COLUMN --target COLUMN", "structures": " --target COLUMN"}
 ACRONYMS = {word: word.upper() for word in ("rl", "nlp", "ml")} | {"gans": "GANs", "3d": "3D"}
 OWN = "your own"

@@ -33,33 +33,31 @@ the lead over TD3 is for the most part that of imitation, and TD3's failure is n
 
 from __future__ import annotations
 
-import math
-import zlib
-
-import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bakeoff.baselines.td3 import TD3
 from bakeoff.claim import Claim, Paper
-from bakeoff.data.kinds.environment import Environment
-from bakeoff.data.kinds.transitions import Transitions
 from bakeoff.errors import NotFitted
+from bakeoff.parts.action_vae import ActionVAE
+from bakeoff.parts.descent import descend, held
+from bakeoff.parts.draws import repeated, rng_at
 from bakeoff.parts.mlp import Critics, mlp
-from bakeoff.parts.replay import Replay, follow, slow_copy
+from bakeoff.parts.replay import Replay, asked, asked_both, follow, slow_copy
+from bakeoff.parts.rollouts import judged
 from bakeoff.parts.seeding import seeded
+from bakeoff.parts.value_pictures import estimates_against_returns
 
 PAPER = Paper(
     title="Off-Policy Deep Reinforcement Learning without Exploration", authors=("Fujimoto", "Meger", "Precup"), year=2019, venue="ICML",
     arxiv="1812.02900", also=("BCQ", "batch-constrained deep Q-learning", "batch-constrained Q-learning",
                               "batch-constrained reinforcement learning"))
 CLAIM = Claim(
-    says="from 100,000 steps of demonstrations with 30 % random actions BCQ learns to do better than the demonstrator did, and the usual "
-         "off-policy learners fail",
+    says="From 100,000 steps of demonstrations with 30 % random actions BCQ learns to do better than the demonstrator did, where the "
+         "usual off-policy learners fail.",
     data="hopper-imperfect", metric="return", unit="points", better="higher", margin=50.0,
     equal="steps", steps={"smoke": 20, "quick": 5000, "full": 300_000})
-__all__ = ["BCQ", "ActionVAE", "soft_clipped"]
+__all__ = ["BCQ", "soft_clipped"]
 
 
 class BCQ:
@@ -107,18 +105,10 @@ class BCQ:
             self.
         """
         replay = Replay(transitions)
+        minibatches = replay.minibatches(self.batch_size, steps, self.seed)
         self._build(replay)
-        networks = self._model, self._critics, self._shift
-        model, critics, shift = (torch.optim.Adam(one.parameters(), self.learning_rate, fused=True) for one in networks)
-        for observation, action, reward, following, alive in replay.minibatches(self.batch_size, steps, self.seed):
-            _descend(model, self._model.loss(observation, action, self._rng))
-            target = self._target(reward, following, alive)
-            loss = (self._critics(observation, action) - target).square().mean(1).sum()
-            _descend(critics, loss)
-            drawn = self._model.sample(observation, self._rng)
-            _descend(shift, -self._critics.first(observation, self._moved(self._shift, observation, drawn)).mean())
-            follow(self._slow_critics, self._critics, self.rate)
-            follow(self._slow_shift, self._shift, self.rate)
+        for minibatch in minibatches:
+            loss = self._update(*minibatch)
             if on_step:
                 on_step(loss.item())
         return self
@@ -137,30 +127,47 @@ class BCQ:
 
     def value(self, observation, action) -> Tensor:
         """The first critic's estimate (B,) of the discounted return from each observation (B, O) and action (B, A)."""
-        observation, action = (torch.as_tensor(one, dtype=torch.float32) for one in (observation, action))
+        observation, action = asked_both(observation, action, *self._fitted._sizes)
         with torch.no_grad():
-            return self._fitted._critics.first(observation, self._box.unit(action))
+            return self._critics.first(observation, self._box.unit(action))
 
     def _drawn(self, observation, count: int) -> tuple[Tensor, Tensor]:
         """Observations (B, count, O) and draws (B, count, A): a function of seed and observations, so that a policy is one."""
-        observation = torch.as_tensor(observation, dtype=torch.float32)
-        rng = torch.Generator().manual_seed(self.seed + zlib.crc32(observation.numpy().tobytes()))
-        many = _repeated(observation, count)
-        return many, self._model.sample(many, rng)
+        observation = asked(observation, self._fitted._sizes[0])
+        many = repeated(observation, count)
+        return many, self._model.sample(many, rng_at(observation, self.seed))
 
     def _build(self, replay: Replay) -> None:
         sizes = replay.observation_dim, replay.action_dim
+        self._sizes = replay.observation_shape, replay.action_dim
         self._box, self._rng = replay.box, torch.Generator().manual_seed(self.seed)
         with seeded(self.seed):
             self._critics = Critics(*sizes, self.hidden)
             self._shift = nn.Sequential(mlp(sum(sizes), *self.hidden, sizes[1]), nn.Tanh())
             self._model = ActionVAE(*sizes, self.model_hidden)
         self._slow_critics, self._slow_shift = slow_copy(self._critics), slow_copy(self._shift)
+        networks = self._model, self._critics, self._shift
+        self._adams = [torch.optim.Adam(one.parameters(), self.learning_rate, fused=True) for one in networks]
+
+    def _update(self, observation: Tensor, action: Tensor, reward: Tensor, following: Tensor, alive: Tensor) -> Tensor:
+        """One step of every network on a minibatch; the critics' loss."""
+        model, critics, shift = self._adams
+        descend(model, self._model.loss(observation, action, self._rng))
+        drawn = self._model.sample(torch.cat([repeated(following, self.samples), observation[:, None]], 1), self._rng)  # (B, n + 1, A)
+        target = self._target(reward, following, alive, drawn[:, :-1])
+        loss = (self._critics(observation, action) - target).square().mean(1).sum()
+        descend(critics, loss)
+        with held(self._critics) as critics:
+            value = critics.first(observation, self._moved(self._shift, observation, drawn[:, -1])).mean()
+        descend(shift, -value)
+        follow(self._slow_critics, self._critics, self.rate)
+        follow(self._slow_shift, self._shift, self.rate)
+        return loss.detach()
 
     @torch.no_grad()
-    def _target(self, reward: Tensor, following: Tensor, alive: Tensor) -> Tensor:  # (B,), eq. 3
-        many = _repeated(following, self.samples)
-        actions = self._moved(self._slow_shift, many, self._model.sample(many, self._rng))
+    def _target(self, reward: Tensor, following: Tensor, alive: Tensor, drawn: Tensor) -> Tensor:  # (B,), eq. 3
+        many = repeated(following, drawn.shape[1])
+        actions = self._moved(self._slow_shift, many, drawn)
         return reward + self.discount * alive * soft_clipped(self._slow_critics(many, actions), self.mixing)
 
     def _moved(self, shift: nn.Module, observation: Tensor, action: Tensor) -> Tensor:  # (..., A)
@@ -173,61 +180,11 @@ class BCQ:
         return self
 
 
-class ActionVAE(nn.Module):
-    """A conditional VAE of actions in [-1, 1], given observations (eq. 1).
-
-    Args:
-        observation_dim, action_dim: O and A.
-        hidden: widths of the hidden layers of encoder and decoder.
-        clip: the size at which latents are cut when actions are drawn.
-
-    Example:
-        >>> import torch
-        >>> from bakeoff.papers.offline_rl.bcq import ActionVAE
-        >>> model, rng = ActionVAE(3, 2, hidden=(16, 16)), torch.Generator().manual_seed(0)
-        >>> model.loss(torch.zeros(5, 3), torch.zeros(5, 2), rng).shape, model.sample(torch.zeros(5, 3), rng).shape
-        (torch.Size([]), torch.Size([5, 2]))
-    """
-
-    def __init__(self, observation_dim: int, action_dim: int, hidden=(750, 750), clip: float = 0.5):
-        super().__init__()
-        self.latent, self.clip = 2 * action_dim, clip
-        self.encoder = mlp(observation_dim + action_dim, *hidden, 2 * self.latent)
-        self.decoder = nn.Sequential(mlp(observation_dim + self.latent, *hidden, action_dim), nn.Tanh())
-
-    def encode(self, observation: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:  # (B, 2A) each
-        """mu and log sigma at each observation (B, O) and action (B, A); log sigma is kept in [-4, 15], as by the authors."""
-        mean, log_deviation = self.encoder(torch.cat([observation, action], -1)).chunk(2, -1)
-        return mean, log_deviation.clamp(-4, 15)
-
-    def decode(self, observation: Tensor, latent: Tensor) -> Tensor:
-        """The action (..., A) of each observation (..., O) and latent (..., 2A)."""
-        return self.decoder(torch.cat([observation, latent], -1))
-
-    def loss(self, observation: Tensor, action: Tensor, rng: torch.Generator) -> Tensor:
-        """Eq. 1, the mean over each observation (B, O) and action (B, A); rng draws e."""
-        mean, log_deviation = self.encode(observation, action)
-        noise = torch.randn(mean.shape, generator=rng)
-        decoded = self.decode(observation, mean + log_deviation.exp() * noise)
-        return F.mse_loss(decoded, action) + divergence(mean, log_deviation).mean() / (2 * self.latent)
-
-    @torch.no_grad()
-    def sample(self, observation: Tensor, rng: torch.Generator) -> Tensor:
-        """An action (..., A) for each observation (..., O), from latents that rng draws and `clip` cuts."""
-        latent = torch.randn(*observation.shape[:-1], self.latent, generator=rng).clamp(-self.clip, self.clip)
-        return self.decode(observation, latent)
-
-
-def divergence(mean: Tensor, log_deviation: Tensor) -> Tensor:
-    """KL(N(mean, deviation^2) || N(0, 1)) summed over the last axis: (B, Z) -> (B,)."""
-    return (mean.square() + (2 * log_deviation).exp() - 1 - 2 * log_deviation).sum(-1) / 2
-
-
 def soft_clipped(values: Tensor, mixing: float = 0.75) -> Tensor:
     """max_i [lambda min_j Q_j + (1 - lambda) max_j Q_j] (eq. 3); lambda = 1 is clipped double Q-learning.
 
     Args:
-        values: (2, B, n), critic j at action i.
+        values: (K, B, n), critic j at action i.
         mixing: lambda.
 
     Returns:
@@ -240,48 +197,6 @@ def soft_clipped(values: Tensor, mixing: float = 0.75) -> Tensor:
         tensor([1.5000])
     """
     return (mixing * values.amin(0) + (1 - mixing) * values.amax(0)).amax(-1)
-
-
-def _repeated(observation: Tensor, count: int) -> Tensor:
-    return observation[:, None].expand(-1, count, -1)  # (B, count, O)
-
-
-def _descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-
-
-def episodes(policy, test: Environment) -> tuple[np.ndarray, list[np.ndarray]]:
-    """One episode from every start, all at once: the starts (E, O) and each episode's rewards (T,)."""
-    environments = [test.make() for _ in test.seeds]
-    now = starts = np.stack([one.reset(seed=seed)[0] for one, seed in zip(environments, test.seeds, strict=True)])
-    rewards, running = [[] for _ in environments], list(range(len(environments)))
-    while running:
-        actions = policy(now).numpy()
-        steps = [environments[one].step(action) for one, action in zip(running, actions, strict=True)]
-        for one, step in zip(running, steps, strict=True):
-            rewards[one].append(step[1])
-        going = [not (step[2] or step[3]) for step in steps]
-        running = [one for one, goes in zip(running, going, strict=True) if goes]
-        now = np.stack([step[0] for step in steps])[going]
-    for one in environments:
-        one.close()
-    return starts, [np.array(one) for one in rewards]
-
-
-def demonstrated(batch: Transitions) -> float:
-    """The mean return of the batch's episodes."""
-    ends = np.flatnonzero(batch.ended) + 1
-    return float(np.mean([batch.reward[start:end].sum() for start, end in zip([0, *ends[:-1]], ends, strict=True)]))
-
-
-def by_chance(batch: Transitions, test: Environment) -> float:
-    """The mean return of uniformly random actions."""
-    rng = np.random.default_rng(test.seeds)
-    size = len(batch.action_low)
-    _, rewards = episodes(lambda now: torch.from_numpy(rng.uniform(batch.action_low, batch.action_high, (len(now), size))), test)
-    return float(np.mean([one.sum() for one in rewards]))
 
 
 PAPERS, NARROW = ((400, 300), (750, 750)), ((128, 128), (128, 128))  # of both arms' critics and actors, and of BCQ's model
@@ -302,11 +217,9 @@ def control(train, budget, seed):
 
 def score(model, test):
     """The mean return (judged); the same with chance as 0 and the batch as 1; how far the value at the start is above what came."""
-    policy, batch = model
-    starts, rewards = episodes(policy.act, test)
-    found, shown, chance = float(np.mean([one.sum() for one in rewards])), demonstrated(batch), by_chance(batch, test)
-    came = [one @ policy.discount ** np.arange(len(one)) for one in rewards]
-    value = policy.value(starts, policy.act(starts)).numpy()
-    return {"return": found, "return of the batch": shown, "return by chance": chance,
-            "scaled return": (found - chance) / (shown - chance) if shown != chance else math.nan,
-            "value at the start": float(value.mean()), "overestimate": float((value - came).mean())}
+    return judged(*model, test)
+
+
+def draw(model, test):
+    """What the first critic expected against what came."""
+    return estimates_against_returns(model[0], test)
