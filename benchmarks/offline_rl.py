@@ -25,7 +25,7 @@ from bakeoff.parts.rollouts import demonstrated, episodes, mean_return
 
 PAGE, METHODS = Path(__file__).with_suffix(".md"), ("bcq", "bear")
 WIDTHS = {"narrow (128, 128)": ((128, 128), (128, 128), 60), "the papers' (400, 300), model (750, 750)": ((400, 300), (750, 750), 15)}
-DATA, STEPS, SEEDS, ROUNDS = "hopper-half", 2000, (100, 101, 102), 6
+DATA, STEPS, SEEDS, ROUNDS = "hopper-half", 2000, (100, 101, 102), 3
 WARM_UP, EPSILON = 400, 0.05
 T_95 = 4.303  # Student's t, two degrees of freedom
 

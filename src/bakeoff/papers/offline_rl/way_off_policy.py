@@ -39,7 +39,8 @@ too, 0.53 and 0.52 to 0.41 and 0.37. It paid in variety: 52 and 62 % different r
 were different to 12 % (seed 101), but in replies of 7 words to 14. At these settings both are fluent (99 % of the replies), batch Q
 because small steps keep it near where it starts: at 1e-3 it is so in 56 and 83 %, at 2e-3 in 5 and 3 %. What batch Q reaches is
 uncertain: at 1e-3 and T = 0.3 it was 0.14 and 0.45, and after 400 steps on seed 100 it was ahead, 0.43 to 0.37, with a reward of 0.60 to
-0.45.
+0.45. On another seed batch Q with the dropout bound earned most of all, 0.61, in replies of which 18 % are fluent: the farming that the
+paper is about (benchmarks/replies.md); KL-control had 0.52, all fluent, but said "i'm a teacher ." 85 times in 500.
 """
 
 from __future__ import annotations
