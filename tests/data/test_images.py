@@ -1,7 +1,9 @@
 """Labelled pictures: folders, archives and IDX files give the very pixels and labels; a wrong one is named."""
 
 import gzip
+import io
 import struct
+import tarfile
 import zlib
 from functools import partial
 
@@ -253,3 +255,38 @@ def test_the_packaged_digits_are_known():
 def test_pictures_of_one_colour_only_are_refused(folder):
     dark = Image.fromarray(RNG.integers(0, 200, (6, 8)).astype(np.uint16))  # of 65,535: nothing is left of them in eight bits
     refused("one and the same colour", images.load, folder(a__1_png=dark, b__2_png=dark))
+
+
+@pytest.fixture
+def cifar(tmp_path):
+    """Write an archive of binary batches; gives its path."""
+
+    def write(batches, names=b"cat\ndog\n\n"):
+        with tarfile.open(tmp_path / "cifar.tgz", "w:gz") as packed:
+            for name, body in {**batches, **({"batches.meta.txt": names} if names else {})}.items():
+                entry = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
+                entry.size = len(body)
+                packed.addfile(entry, io.BytesIO(body))
+        return [tmp_path / "cifar.tgz"]
+
+    return write
+
+
+def test_binary_batches_are_read_in_order_a_byte_of_label_before_red_green_and_blue(cifar):
+    rows = RNG.integers(0, 256, (3, 3073), dtype=np.uint8)
+    rows[:, 0] = 1, 0, 1
+    record = images.cifar(cifar({"test_batch.bin": rows[2].tobytes(), "data_batch_1.bin": rows[:2].tobytes()}))
+    assert (record.labels.tolist(), record.classes) == ([1, 0, 1], ("cat", "dog"))
+    np.testing.assert_array_equal(record.pixels[1, 2, 31], rows[1, -32:] / np.float32(255))
+
+
+def test_an_archive_of_something_else_is_refused(cifar, tmp_path):
+    refused("3072 bytes in batches", images.cifar, cifar({"data_batch_1.bin": bytes(3072)}))
+    refused("holds data_batch_1.bin", images.cifar, cifar({"data_batch_1.bin": bytes(3073)}, names=None))
+    (tmp_path / "cifar.tgz").write_bytes(b"no archive")
+    refused("cannot be unpacked", images.cifar, [tmp_path / "cifar.tgz"])
+
+
+def test_the_small_photographs_are_in_ten_classes():
+    record = sets.load(Source("cifar10-small"), "images")
+    assert (record.pixels.shape, record.classes[:2]) == ((14_000, 3, 32, 32), ("airplane", "automobile"))

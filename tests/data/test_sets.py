@@ -127,6 +127,11 @@ def test_a_file_that_cannot_be_fetched_says_where_to_put_it(file):
         sets.locate(sets.File(file.path, file.sha256, file.url + "x"))
 
 
+def test_a_file_at_no_public_address_says_so(file):
+    with pytest.raises(DataError, match="no public address"):
+        sets.locate(sets.File(file.path, file.sha256, ""))
+
+
 def test_a_fingerprint_follows_the_bytes_of_a_file_that_an_option_names(tmp_path):
     (tmp_path / "assay.csv").write_text("smiles\nCCO\n")
     (tmp_path / "more.smi").write_text("CCN\n")

@@ -12,6 +12,7 @@ from __future__ import annotations
 import gzip
 import math
 import struct
+import tarfile
 import warnings
 import zipfile
 import zlib
@@ -65,6 +66,22 @@ def idx(files: list[Path]) -> Images:
         raise DataError(f"{files[2]}: pictures of {bodies[2].shape[1:]} pixels", f"Expected {bodies[0].shape[1:]}, as in {files[0]}.")
     labels = np.concatenate((bodies[1], bodies[3]))
     return Images(_unit(np.concatenate((bodies[0], bodies[2]))[:, None]), labels, _numbered(int(labels.max()) + 1))
+
+
+def cifar(files: list[Path]) -> Images:
+    """CIFAR-10's archive of binary batches, the test batch last: a picture is one byte of label and 3 x 32 x 32 of pixels."""
+    (file,) = files
+    try:
+        with tarfile.open(file) as packed:
+            inside = {Path(one.name).name: packed.extractfile(one).read() for one in packed if one.isfile()}
+    except (OSError, EOFError, tarfile.TarError, zlib.error) as problem:
+        raise DataError(f"{file} cannot be unpacked: {problem}", "Expected CIFAR-10's archive of binary batches.") from None
+    body = b"".join(inside[name] for name in sorted(inside) if name.endswith(".bin"))
+    if not body or len(body) % (1 + 3 * 32 * 32) or "batches.meta.txt" not in inside:
+        raise DataError(f"{file} holds {', '.join(inside) or 'nothing'}; {len(body)} bytes in batches",
+                        "Expected batches.meta.txt, and .bin files of 3,073 bytes a picture.")
+    rows = np.frombuffer(body, np.uint8).reshape(-1, 1 + 3 * 32 * 32)
+    return Images(_unit(rows[:, 1:].reshape(-1, 3, 32, 32)), rows[:, 0], tuple(inside["batches.meta.txt"].decode("ascii").split()))
 
 
 def archive(files: list[Path]) -> Images:

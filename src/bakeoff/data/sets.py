@@ -43,7 +43,7 @@ _ADK = "https://raw.githubusercontent.com/MDAnalysis/mdanalysis/d2729f71809f1f5f
 
 @dataclass(frozen=True)
 class File:
-    """One file of a set: its path under the data folder, its SHA-256 (of what is inside, for a .gz file), where it is fetched.
+    """One file of a set: its path under the data folder, its SHA-256 (of what is inside, for a .gz file), its address or "".
 
     Of a .zip file only `folder` counts, wherever it lies inside: the hash is over its files' names and bytes, in order of the names.
     `package` names one that may be installed and then has the file, by its last name, in its own folder `data`.
@@ -97,6 +97,12 @@ SETS: dict[str, NamedSet] = {
              _FASHION + "t10k-images-idx3-ubyte.gz"),
         File("fashion-mnist/t10k-labels-idx1-ubyte.gz", "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
              _FASHION + "t10k-labels-idx1-ubyte.gz"))),
+    "cifar10": NamedSet("images", "cifar", "60,000 photographs of 32 x 32 pixels in ten classes", (
+        File("cifar10/cifar-10-binary.tgz", "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+             "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"),)),
+    "cifar10-small": NamedSet(
+        "images", "archive", "14,000 photographs of CIFAR-10, 9,000 of them decoded from JPEG; at no public address", (
+            File("cifar10/cifar10_subset.npz", "fb7d1e811d30add2211281d4e3e30aafb89750e17bfe59a2c877eb1c95b33494", ""),)),
     "china": NamedSet("pictures", "photograph", "a photograph, 427 x 640 pixels; comes with scikit-learn",
                        options=(("name", "china.jpg"),)),
     "flower": NamedSet("pictures", "photograph", "a photograph, 427 x 640 pixels; comes with scikit-learn",
@@ -440,6 +446,9 @@ def _checked(path: Path, *, inside: bool = True, folder: str = "") -> str:
 
 
 def _fetch(file: File, target: Path) -> Path:
+    if not file.url:
+        raise DataError(f"{file.path} is at no public address", f"Set BAKEOFF_DATA to a folder that holds it, put it at {target}, "
+                        "or take another set or data of your own.")
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=target.parent, suffix=target.suffix, delete=False) as part:
         try:
