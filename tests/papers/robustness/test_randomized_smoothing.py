@@ -165,6 +165,8 @@ def test_numbers_out_of_range_are_refused(wrong):
         certifier.certify(torch.zeros(1, 1, 1, 1), **wrong)
     with pytest.raises(ValueError, match="expected x as a tensor of floats"):
         certifier.predict(torch.zeros(1, 2, 2))
+    with pytest.raises(ValueError, match=r"expected alpha in \(0, 1\) and hits in 0..n"):
+        lower_bound(11, 10, 0.1)
 
 
 def test_what_is_not_a_number_is_never_certified():

@@ -27,15 +27,13 @@ paper says so; how much it adds to the certificates is what is measured.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
 import torch
 from scipy import special
 from torch import Tensor, nn
 
 from bakeoff.claim import Claim, Drawing, Paper
+from bakeoff.parts.evaluating import evaluating
 from bakeoff.parts.small_cnn import small_cnn
 from bakeoff.parts.supervised import train as learn
 
@@ -48,13 +46,15 @@ CLAIM = Claim(says="Smoothing certifies at L2 radius 0.5 (49 % of ImageNet's tes
 __all__ = ["Smoothed", "lower_bound"]
 
 ABSTAIN = -1
+STREAM = 0x5EED  # mixed into the seed: a certificate's noise may not be what a model trained by a generator of the same seed has seen
 
 
 class Smoothed:
     """The smoothed version of a classifier: labels that no L2 change within a stated radius can alter.
 
     The model votes in evaluation mode and without gradients; its modules' own modes are put back. Every call
-    draws its noise from `seed` alone, so a call repeated gives the same answer.
+    draws its noise from `seed` alone, so a call repeated gives the same answer. The stated probabilities are those over
+    the noise: they hold for images chosen without knowing it, and not for a seed chosen by its answers.
 
     Args:
         model: a network (B, C, H, W) -> (B, K) logits, K >= 2.
@@ -125,12 +125,12 @@ class Smoothed:
         _require(isinstance(x, Tensor) and x.ndim == 4 and len(x) > 0 and x.is_floating_point(),
                  "x as a tensor of floats, (B, C, H, W) with B > 0; for one image, x[None]")
         _require(bool(x.isfinite().all()), "finite pixels")
-        return torch.Generator(x.device).manual_seed(self.seed)
+        return torch.Generator(x.device).manual_seed(self.seed ^ STREAM)
 
     def _votes(self, images: Tensor, n: int, batch: int, rng: torch.Generator) -> Tensor:
         """How often each class wins among n noisy copies of every image: (B, K)."""
         votes = 0
-        with _evaluating(self.model), torch.no_grad():
+        with evaluating(self.model), torch.no_grad():
             for start in range(0, len(images) * n, batch):
                 image = torch.arange(start, min(start + batch, len(images) * n), device=images.device) // n  # (batch,)
                 noise = torch.randn(len(image), *images.shape[1:], generator=rng, dtype=images.dtype, device=images.device)
@@ -153,29 +153,22 @@ def lower_bound(hits, n: int, alpha: float):
     Returns:
         The bound, of the shape of hits.
 
+    Raises:
+        ValueError: hits are not in 0..n, or alpha is not in (0, 1).
+
     Example:
         >>> from bakeoff.papers.robustness.randomized_smoothing import lower_bound
         >>> round(float(lower_bound(100, 100, 0.001)), 6) == round(0.001 ** (1 / 100), 6)
         True
     """
     hits = np.asarray(hits, float)
+    _require(0 < alpha < 1 and bool(((hits >= 0) & (hits <= n)).all()), "alpha in (0, 1) and hits in 0..n")
     return np.where(hits > 0, special.betaincinv(np.maximum(hits, 1), n - hits + 1, alpha), 0.0)
 
 
 def _require(good: bool, expected: str) -> None:
     if not good:
         raise ValueError(f"expected {expected}")
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
 
 
 SIGMA, RADIUS = 0.25, 0.5

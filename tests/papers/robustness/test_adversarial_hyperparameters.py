@@ -1,0 +1,97 @@
+"""The search against surfaces whose best point is known, its budget, its cost; and on pictures, what it may lose and what it gains."""
+
+import pytest
+import torch
+
+from bakeoff.baselines.adversarial_training import AdversarialTraining
+from bakeoff.papers.robustness import adversarial_hyperparameters as paper
+from bakeoff.papers.robustness.adversarial_hyperparameters import tune_robustness
+from bakeoff.parts.attacks import accuracy, pgd
+from bakeoff.parts.small_cnn import small_cnn
+
+
+def surface(setting, steps):
+    """Accuracy falls with fraction times radius, robustness rises with it up to radius 0.2: a run of any length shows both exactly."""
+    fraction, radius = setting
+    return {"fraction": fraction, "radius": radius, "steps": steps, "accuracy": 95 - 40 * fraction * radius,
+            "accuracy under attack": 20 + 60 * fraction ** 0.3 * min(radius, 0.2) / 0.2}
+
+
+GRID = [(fraction, radius) for fraction in (1.0, 0.5, 0.25) for radius in (0.1, 0.2, 0.3)]
+
+
+def known_best(budget):
+    feasible = [surface(one, 1) for one in [(0.0, 0.1), *GRID] if surface(one, 1)["accuracy"] >= 95 - budget]
+    return max(feasible, key=lambda one: one["accuracy under attack"])
+
+
+@pytest.mark.parametrize("budget", [0.5, 1.0, 2.0, 4.0, 8.0, 20.0])
+def test_the_best_point_within_the_budget_is_found(budget):
+    found = paper.halved(GRID, surface, 800, budget, (0.0, 0.1))
+    known = known_best(budget)
+    assert (found["fraction"], found["radius"]) == (known["fraction"], known["radius"])
+    assert found["accuracy"] >= found["standard accuracy"] - budget
+    assert found["standard accuracy"] == 95
+
+
+def test_the_search_halves_its_trials_and_doubles_their_steps():
+    found = paper.halved(GRID, surface, 800, 2.0, (0.0, 0.1))
+    runs = [one["steps"] for one in found["trials"] if one["fraction"]]
+    assert runs == [100] * 9 + [200] * 4 + [400] * 2
+    assert [one["steps"] for one in found["trials"] if not one["fraction"]] == [100, 200, 400]  # what they are held against
+    assert found["steps"] == 900 + 800 + 800 + 700
+    assert len(paper.halved(GRID[:1], surface, 800, 20.0, (0.0, 0.1))["trials"]) == 2
+
+
+def test_settings_drawn_cover_their_ranges_evenly():
+    drawn = torch.tensor(paper.drawn(4000, 0.2, torch.Generator().manual_seed(0)))
+    for found in (1 + drawn[:, 0].log() / torch.tensor(20.0).log(), (drawn[:, 1] / 0.2 - 0.5) / 1.5):
+        torch.testing.assert_close(torch.quantile(found, torch.linspace(0, 1, 11)), torch.linspace(0, 1, 11), rtol=0, atol=0.03)
+
+
+def pictures(count=300):
+    """One bright pixel tells the class, and many faint ones do, which an attack turns round."""
+    labels = torch.randint(2, (count,), generator=torch.Generator().manual_seed(1))
+    images = 0.5 + 0.1 * torch.randn(count, 1, 6, 6, generator=torch.Generator().manual_seed(2)) + 0.06 * (2 * labels - 1).view(-1, 1, 1, 1)
+    images[:, 0, 2, 2] = 0.5 + 0.4 * (2 * labels - 1)
+    return images.clamp(0, 1), labels
+
+
+def network():
+    return small_cnn((1, 6, 6), 2, seed=0, width=4, hidden=8)
+
+
+def test_what_is_said_of_the_chosen_setting_is_what_its_training_gives():
+    x, y = pictures()
+    setting = {"attack_steps": 3, "learning_rate": 1e-2, "batch_size": 40, "warm_up": 0.3, "seed": 3}
+    found = tune_robustness(network, x, y, 0.1, settings=[(0.5, 0.1), (1.0, 0.12)], accuracy_budget=5.0, steps=60, **setting)
+    order = torch.randperm(300, generator=torch.Generator().manual_seed(3))
+    aside, rest = order[:60], order[60:]
+
+    def again(fraction, radius):
+        method = AdversarialTraining(network(), radius=radius, fraction=fraction, **setting)
+        return method.fit(x[rest], y[rest], steps=30).network
+
+    trained = again(found["fraction"], found["radius"])
+    moved = pgd(trained, x[aside], y[aside], radius=0.1, seed=3)
+    assert found["accuracy"] == pytest.approx(100 * accuracy(trained, x[aside], y[aside]))
+    assert found["accuracy under attack"] == pytest.approx(100 * accuracy(trained, moved, y[aside]))
+    assert found["standard accuracy"] == pytest.approx(100 * accuracy(again(0.0, 0.1), x[aside], y[aside]))
+    assert found["accuracy"] >= found["standard accuracy"] - 5
+    assert found["accuracy under attack"] > found["trials"][0]["accuracy under attack"] + 20  # standard training's
+
+
+def test_where_nothing_is_feasible_the_setting_is_standard_training():
+    x, y = pictures()
+    found = tune_robustness(network, x, y, 0.1, settings=[(1.0, 1.0)], accuracy_budget=0.0, steps=60, learning_rate=1e-2, batch_size=40)
+    assert found["fraction"] == 0
+    assert found["accuracy"] == found["standard accuracy"]
+
+
+def test_a_wrong_number_is_refused():
+    x, y = pictures(20)
+    for wrong in ({"settings": []}, {"accuracy_budget": -1.0}, {"trials": 0}):
+        with pytest.raises(ValueError, match="expected"):
+            tune_robustness(network, x, y, 0.1, steps=2, **wrong)
+    with pytest.raises(ValueError, match="five images"):
+        tune_robustness(network, x[:4], y[:4], 0.1, steps=2)
