@@ -291,6 +291,8 @@ def _run(arguments) -> None:
         for one in made:
             one.close()
     _print(arguments, [contest.summary(one) for one in results], contest.sentence)
+    if barren := [one["slug"] for one in results if one.get("pairs") == 0]:
+        raise BakeoffError(f"{barren[0]}: no pair was finished", f"What went wrong in its trials: bakeoff show {barren[0]}")
 
 
 def write_evidence(folder: Path, result: dict) -> None:

@@ -39,6 +39,9 @@ def test_the_area_is_that_of_scikit_learn_with_ties_and_without():
 def test_what_cannot_be_measured_is_refused():
     for call, says in ((lambda: expected_calibration_error([[2.0, -1.0]], [0]), "softmax"),
                        (lambda: expected_calibration_error([[0.5, 0.5]], [0, 1]), "labels"),
-                       (lambda: auroc([0.1, 0.2], [True, True]), "some of each"), (lambda: auroc([0.1, np.nan], [True, False]), "NaN")):
+                       (lambda: expected_calibration_error([[0.5, 0.5]], [2]), "0 to 1"),
+                       (lambda: expected_calibration_error([[0.5, 0.5]], [0.5]), "0 to 1"),
+                       (lambda: auroc([0.1, 0.2], [1, 2]), "True or False"), (lambda: auroc([0.1, 0.2], [True, True]), "some of each"),
+                       (lambda: auroc([0.1, np.nan], [True, False]), "NaN")):
         with pytest.raises(ValueError, match=says):
             call()

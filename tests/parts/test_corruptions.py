@@ -134,3 +134,18 @@ def test_what_cannot_be_corrupted_is_refused_with_the_reason(images, name, sever
     with pytest.raises(ValueError) as raised:  # noqa: PT011 - the message is compared below
         corrupted(images, name, severity)
     assert said in str(raised.value)
+
+
+@pytest.mark.parametrize("name", NAMES + EXTRA)
+def test_an_empty_batch_is_given_back_and_a_single_pixel_is_a_picture(name):
+    assert corrupted(torch.zeros(0, 3, 8, 8), name, 5).shape == (0, 3, 8, 8)
+    for sides in ((1, 1), (1, 9)):
+        found = corrupted(grey(0.3, 2, 3, *sides), name, 3)
+        assert found.shape == (2, 3, *sides)
+        assert bool(found.isfinite().all())
+
+
+def test_pixels_kept_are_counted_without_the_error_of_floats(monkeypatch):
+    monkeypatch.setitem(LEVELS, "pixelate", ((0.29,) * 5, (0.29,) * 5))
+    columns = torch.arange(100.0).expand(1, 1, 100, 100) / 100
+    assert len(corrupted(columns, "pixelate", 1)[0, 0, 0].unique()) == 29

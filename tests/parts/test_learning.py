@@ -93,3 +93,17 @@ def test_gradients_from_before_are_forgotten():
     for one in (network, fresh):
         learn(one, x, y, cross_entropy, steps=1, learning_rate=0.01, batch_size=16, seed=5)
     assert torch.equal(network.weight, fresh.weight)
+
+
+@pytest.mark.parametrize(("x", "y", "said"), [
+    (torch.zeros(3, 2), torch.zeros(4, dtype=torch.long), "3 inputs and 4"), (torch.zeros(0, 2), torch.zeros(0), "0 inputs"),
+    (torch.full((3, 2), float("nan")), torch.zeros(3, dtype=torch.long), "NaN")])
+def test_inputs_that_cannot_be_learned_from_are_told(x, y, said):
+    with pytest.raises(ValueError, match=said):
+        learn(nn.Linear(2, 2), x, y, lambda network, x, y, rng, done: network(x).sum(), steps=1, learning_rate=0.1, batch_size=2, seed=0)
+
+
+def test_a_training_that_diverged_says_so():
+    with pytest.raises(ValueError, match="not finite after training"):
+        learn(nn.Linear(2, 2), torch.ones(4, 2), torch.zeros(4), lambda network, x, y, rng, done: network(x).sum() * float("nan"),
+              steps=1, learning_rate=0.1, batch_size=2, seed=0)

@@ -58,6 +58,8 @@ def test_shuffling_gives_what_swapping_one_by_one_gives(reach, share):
                 image[:, h, w], image[:, h + down, w + right] = theirs, mine
     assert torch.equal(found, known)
     assert not torch.equal(found, images)
+    small = images[..., :2 * reach]  # no pixel has all its partners
+    assert torch.equal(shuffled(small, reach, rounds, torch.Generator(), share), small)
 
 
 @pytest.mark.parametrize("factor", [1.0, 1.13, 2.0, 4.5])

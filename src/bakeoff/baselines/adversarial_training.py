@@ -75,10 +75,10 @@ class AdversarialTraining:
             on_step: called with the loss of each.
 
         Raises:
-            ValueError: a setting is out of its range.
+            ValueError: a setting is out of its range, or images and labels are not as above.
         """
         self._check()
-        self._network = learn(deepcopy(self.start), tensor(images), tensor(labels), self._loss, steps=steps,
+        self._network = learn(deepcopy(self.start), *pictures(images, labels), self._loss, steps=steps,
                               learning_rate=self.learning_rate, batch_size=self.batch_size, seed=self.seed, on_step=on_step)
         return self
 
@@ -96,7 +96,7 @@ class AdversarialTraining:
             NotFitted: before `fit`.
         """
         with torch.no_grad():
-            return self.network(tensor(images)).argmax(1)
+            return self.network(tensor(images).float()).argmax(1)
 
     def _loss(self, network: nn.Module, x: Tensor, y: Tensor, rng: torch.Generator, done: float) -> Tensor:
         radius = self.radius * (min(1.0, done / self.warm_up) if self.warm_up else 1.0)
@@ -109,8 +109,10 @@ class AdversarialTraining:
         return F.cross_entropy(network(x), y)
 
     def _check(self) -> None:
-        for good, expected in ((self.norm in NORMS, "norm as math.inf, 2 or 1"), (self.radius >= 0, "radius of 0 or above"),
+        for good, expected in ((self.norm in NORMS, "norm as math.inf, 2 or 1"),
+                               (0 <= self.radius < math.inf, "a finite radius of 0 or above"),
                                (0 <= self.fraction <= 1, "fraction in [0, 1]"), (self.attack_steps > 0, "attack_steps above 0"),
+                               (self.step_size is None or 0 < self.step_size < math.inf, "a finite step_size above 0"),
                                (0 <= self.warm_up <= 1, "warm_up in [0, 1]")):
             if not good:
                 raise ValueError(f"expected {expected}")
@@ -118,7 +120,9 @@ class AdversarialTraining:
 
 def climbed(network: nn.Module, x: Tensor, y: Tensor, *, radius: float, norm: float, steps: int, rng: torch.Generator,
             step_size: float | None = None, loss: Callable[[Tensor, Tensor], Tensor] = cross_entropy) -> Tensor:
-    """Where `steps` gradient steps up the loss lead within the ball around x, in [0, 1]: `steps` passes, and none to judge the end.
+    """Where `steps` gradient steps up the loss lead in the ball around x, in [0, 1]: `steps` passes, and none to judge the end.
+
+    In L-infinity the ball is kept up to the rounding of x + radius; `parts.attacks` keeps it exactly, for somewhat more time.
 
     Args:
         network: (B, ...) -> (B, K) logits; looked at in evaluation mode, its gradients untouched.
@@ -167,3 +171,22 @@ def tensor(values) -> Tensor:
         values: numbers of any shape; read-only arrays are welcome.
     """
     return values if isinstance(values, Tensor) else torch.tensor(values)
+
+
+def pictures(images, labels) -> tuple[Tensor, Tensor]:
+    """Images (N, C, H, W) as float32 and their labels (N,) as whole numbers, looked at before anything is learned from them.
+
+    Args:
+        images: values in [0, 1]; a tensor or an array.
+        labels: class numbers.
+
+    Raises:
+        ValueError: images are not finite, not in [0, 1] or not four-dimensional, labels are not whole numbers from 0, or not as many.
+    """
+    images, labels = tensor(images), tensor(labels)
+    if images.ndim != 4 or not len(images) or labels.shape != images.shape[:1] or labels.is_floating_point() or bool((labels < 0).any()):
+        raise ValueError(f"expected images (N, C, H, W), N > 0, and N whole numbers from 0 as labels, got {tuple(images.shape)} and "
+                         f"{tuple(labels.shape)} of {labels.dtype}")
+    if not (images.is_floating_point() and bool(((images >= 0) & (images <= 1)).all())):
+        raise ValueError("expected images as finite floats in [0, 1]; divide bytes by 255")
+    return images.float(), labels.long()

@@ -19,7 +19,7 @@ def expected_calibration_error(probabilities, labels, bins: int = 15) -> float:
         A number in [0, 1]; 0 for a classifier that is right as often as it says.
 
     Raises:
-        ValueError: shapes do not fit, there are no rows, or a row is not of probabilities.
+        ValueError: shapes do not fit, there are no rows or bins, a row is not of probabilities, or a label is not one of 0..K-1.
 
     Example:
         >>> sure, unsure = [1.0, 0.0], [0.5, 0.5]
@@ -32,6 +32,8 @@ def expected_calibration_error(probabilities, labels, bins: int = 15) -> float:
                          f"found the shapes {tuple(probabilities.shape)} and {tuple(labels.shape)}")
     if not ((probabilities >= 0).all() and ((probabilities.sum(1) - 1).abs() < 1e-3).all()):
         raise ValueError("expected rows of probabilities, none below 0 and of sum 1; take the softmax of logits")
+    if not ((labels == labels.long()) & (labels >= 0) & (labels < probabilities.shape[1])).all() or bins < 1:
+        raise ValueError(f"expected labels that are whole numbers 0 to {probabilities.shape[1] - 1}, a column each, and bins of 1 or more")
     confidence, said = probabilities.max(1)  # (N,)
     which = (confidence * bins).ceil().long().clamp(1, bins) - 1
     gap = (said == labels).double() - confidence
@@ -49,13 +51,16 @@ def auroc(scores, positive) -> float:
         A number in [0, 1]; 1/2 for scores that tell nothing.
 
     Raises:
-        ValueError: shapes do not fit, a score is not a number, or one of the groups is empty.
+        ValueError: shapes do not fit, a score is not a number, a truth value not 0 or 1, or one of the groups is empty.
 
     Example:
         >>> auroc([0.1, 0.4, 0.4, 0.9], [False, True, False, True])
         0.875
     """
-    scores, positive = torch.as_tensor(scores, dtype=torch.float64), torch.as_tensor(positive, dtype=torch.bool)
+    scores, positive = torch.as_tensor(scores, dtype=torch.float64), torch.as_tensor(positive)
+    if not ((positive == 0) | (positive == 1)).all():
+        raise ValueError("expected truth values True or False, or 1 and 0; make them of labels by labels == a class")
+    positive = positive.bool()
     many = int(positive.sum())
     if scores.ndim != 1 or scores.shape != positive.shape or not 0 < many < len(scores):
         raise ValueError("expected scores (N,) and truth values (N,), some of each; "

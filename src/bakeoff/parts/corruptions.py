@@ -90,12 +90,14 @@ def corrupted(images: Tensor, name: str, severity: int, seed: int = 0) -> Tensor
         True
     """
     _check(images, name, severity)
+    if not images.numel():
+        return images.clone()
     side = min(images.shape[-2:])
     constants = levels(name, severity, side)
     size = side / min(max(side, SMALL), LARGE)  # factor of lengths
     rng = torch.Generator(images.device).manual_seed(seed)
     change = globals()["_" + name]
-    blocks = images.float().split(max(1, BLOCK // max(1, images[0].numel()))) if len(images) else [images.float()]
+    blocks = images.float().split(max(1, BLOCK // images[0].numel()))
     return torch.cat([change(block, *constants, size, rng).clamp(0, 1) for block in blocks]).to(images.dtype)
 
 
@@ -229,7 +231,7 @@ def _elastic_transform(x, amount, sigma, jitter, size, rng):
 
 def _pixelate(x, kept, size, rng):
     for axis in (3, 2):
-        full, few = x.shape[axis], max(1, int(x.shape[axis] * kept))
+        full, few = x.shape[axis], max(1, int(x.shape[axis] * kept + 1e-9))
         edges = torch.arange(1, few, device=x.device) * full / few
         cell = torch.bucketize(torch.arange(full, device=x.device) + 0.5, edges.add(0.5).floor())  # (full,) the cell of each pixel
         mean = (F.one_hot(cell, few) / torch.bincount(cell, minlength=few)).float()  # (full, few)

@@ -33,6 +33,9 @@ def learn(network: nn.Module, x: Tensor, y: Tensor, loss: Loss, *, steps: int, l
         rate: factor of the learning rate at a share of the steps, done -> factor; constant without it.
         on_step: called with the loss after every step.
 
+    Raises:
+        ValueError: there are no inputs, not as many of y, or numbers that are not finite; steps are below 0; training diverged.
+
     Example:
         >>> import torch.nn.functional as F
         >>> x = torch.linspace(-1, 1, 50)[:, None]
@@ -41,6 +44,7 @@ def learn(network: nn.Module, x: Tensor, y: Tensor, loss: Loss, *, steps: int, l
         >>> network(torch.tensor([[-0.5], [0.5]])).argmax(1).tolist()
         [0, 1]
     """
+    _check(x, y, steps)
     optimiser = torch.optim.AdamW(network.parameters(), learning_rate, weight_decay=weight_decay, fused=True)
     rng = torch.Generator(x.device).manual_seed(seed)
     network.train()
@@ -54,4 +58,15 @@ def learn(network: nn.Module, x: Tensor, y: Tensor, loss: Loss, *, steps: int, l
         optimiser.step()
         if on_step is not None:
             on_step(value.item())
+    if not all(bool(one.isfinite().all()) for one in network.parameters()):
+        raise ValueError("the weights are not finite after training; try a lower learning rate")
     return network.eval()
+
+
+def _check(x: Tensor, y: Tensor, steps: int) -> None:
+    if not len(x) == len(y) > 0:
+        raise ValueError(f"expected one y for each input, and one input at least; got {len(x)} inputs and {len(y)} of y")
+    if x.is_floating_point() and not bool(x.isfinite().all()):
+        raise ValueError("the inputs hold NaN or infinite numbers; leave those rows out, or fill them")
+    if steps < 0:
+        raise ValueError(f"steps is {steps}; expected 0 or more")

@@ -107,11 +107,13 @@ def shuffled(images: Tensor, reach: int, rounds: int, rng: torch.Generator, shar
     """
     count, _, height, width = images.shape
     device = images.device
+    if min(height, width) <= 2 * reach:  # no pixel has all its partners
+        return images
     rows = torch.arange(height - reach, reach, -1, device=device)
     columns = torch.arange(width - reach, reach, -1, device=device)
     when = (2 * reach + 1) * torch.arange(len(rows), device=device)[:, None] + torch.arange(len(columns), device=device)
     order = when.flatten().argsort(stable=True)
-    fronts = (rows[:, None] * width + columns).flatten()[order].split(torch.bincount(when.flatten()).tolist()) if len(order) else ()
+    fronts = (rows[:, None] * width + columns).flatten()[order].split(torch.bincount(when.flatten()).tolist())
     origin = torch.arange(height * width, device=device).repeat(count, 1)  # (N, H W) where each pixel comes from
     for _ in range(rounds):
         shifts = torch.randint(-reach, reach, (2, count, len(order)), generator=rng, device=device)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from bakeoff.data.kinds.images import Images
 from bakeoff.papers.robustness import corruption_robustness as paper
 from bakeoff.papers.robustness.corruption_robustness import half_space_distance, minimal_l2, noise_error_rate
 from bakeoff.parts.seeding import seeded
@@ -100,3 +101,20 @@ def test_correlations_are_of_ranks_and_zero_where_there_is_nothing_to_rank():
 def test_what_makes_no_sense_is_refused(asked):
     with pytest.raises(ValueError, match="expected"):
         asked()
+
+
+def test_a_net_that_says_one_class_for_ever_is_as_far_from_errors_as_the_cube_is_wide():
+    always = nn.Sequential(nn.Flatten(), nn.Linear(9, 2))
+    always[1].weight.data.zero_()
+    always[1].bias.data = torch.tensor([1.0, 0.0])
+    test = Images(np.full((10, 1, 3, 3), 0.5), [0] * 8 + [1] * 2, ("a", "b"))
+    assert paper.score((always, 10, 20), test)["median minimal L2 change"] == 3
+
+
+def test_what_is_no_number_and_one_logit_are_refused_and_the_result_has_no_gradient():
+    x, y = torch.tensor([[0.5, 0.2]]), torch.tensor([1])
+    for model, pixels in ((linear(math.nan, 1.0), x), (nn.Linear(2, 1), x), (linear(1.0, 1.0), x * math.nan)):
+        for measure in (lambda model, x: noise_error_rate(model, x, y, 0.1, 5), lambda model, x: minimal_l2(model, x, y)):
+            with pytest.raises(ValueError, match="expected"):
+                measure(model, pixels)
+    assert not minimal_l2(linear(1.0, 1.0), x.requires_grad_(), y).requires_grad

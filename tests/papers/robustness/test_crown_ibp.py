@@ -9,7 +9,7 @@ from torch import nn
 from bakeoff.errors import NotFitted
 from bakeoff.papers.robustness.crown_ibp import CrownIBP
 from bakeoff.parts.attacks import margin_loss, pgd
-from bakeoff.parts.linear_bounds import crown_bounds, interval_bounds, margins
+from bakeoff.parts.linear_bounds import crown_bounds, interval_bounds, margin_bounds, margins
 from bakeoff.parts.seeding import seeded
 
 
@@ -84,6 +84,31 @@ def test_training_makes_certificates_that_attacks_cannot_break():
             assert torch.equal(method.predict(found), label)
     beyond = pgd(method.network_, at, label, radius=0.4, steps=20)
     assert (method.predict(beyond) != label).double().mean() > 0.8  # the attack is no dud
+
+
+def test_a_margin_that_only_rounding_makes_positive_is_not_verified():
+    network = nn.Sequential(nn.Linear(1, 1), nn.ReLU(), nn.Linear(1, 1), nn.ReLU(), nn.Linear(1, 2))  # x + 10,000 - 10,000 against 0.3007
+    for layer, weight, bias in ((0, [[1.0]], [1e4]), (2, [[1.0]], [-1e4]), (4, [[1.0], [0.0]], [0.0, 0.3007])):
+        network[layer].weight.data, network[layer].bias.data = torch.tensor(weight), torch.tensor(bias)
+    method = CrownIBP(network, radius=0.0)
+    method.network_ = network
+    x, y = torch.tensor([[0.3006], [0.3011]]), torch.tensor([0, 0])
+    assert (margin_bounds(network, x, y, 0.0, crown=0.0) > 0).all()  # 0.3006 is less than 0.3007, except when rounded
+    for crown in (0.0, 1.0):
+        assert method.verified(x, y, crown=crown).tolist() == [False, True]
+        near = network[4].bias[1].double().detach() + torch.tensor([[5e-7], [2e-6]])
+        assert method.verified(near, y, crown=crown).tolist() == [False, True]
+        assert method.verified(near, y, crown=crown, slack=0.0).all()
+    assert network[0].weight.dtype == torch.float32
+
+
+def test_many_images_are_verified_as_each_would_be():
+    network, (x, y) = perceptron(), rows(1003)
+    method = CrownIBP(network, radius=0.02)
+    method.network_ = network
+    known = (interval_bounds(network.double(), x.double(), 0.02, of=margins(y, 3, torch.float64))[0] > 1e-6).all(1)
+    assert torch.equal(method.verified(x, y), known)
+    assert 50 < int(known.sum()) < 950
 
 
 def test_a_network_that_cannot_be_bounded_is_refused_before_a_step_uses_it():

@@ -109,3 +109,15 @@ def test_what_does_not_fit_is_refused():
     model = DynamicEnsemble([nn.Flatten()]).fit(noise(5))
     with pytest.raises(ValueError, match="expected 20 or more for each"):
         replay_attack(model, noise(5), torch.zeros(5, dtype=torch.long), queries=79)
+
+
+def test_arrays_and_empty_batches_are_answered_and_what_would_blind_the_memory_is_refused():
+    model = DynamicEnsemble([nn.Flatten()]).fit(noise(30).numpy())
+    assert model.predict(noise(5).double().numpy()).tolist() == noise(5).flatten(1).argmax(1).tolist()
+    assert model.predict(noise(5)).tolist() == [-1] * 5
+    assert model.predict(noise(0)).shape == (0,)
+    with pytest.raises(ValueError, match="exact copies"):  # it would know exact copies only
+        DynamicEnsemble([nn.Flatten()]).fit(torch.cat((noise(30), noise(1))))
+    for ask in (model.fit, model.predict):
+        with pytest.raises(ValueError, match="1 of the numbers not finite"):
+            ask(torch.where(noise(3) == noise(3).max(), torch.nan, noise(3)))

@@ -77,6 +77,14 @@ def test_the_ascent_finds_the_furthest_point_of_a_linear_classifier():
     torch.testing.assert_close(change.flatten(1), (0.5 * away / away.norm(dim=1, keepdim=True)).detach())
 
 
+def test_the_attack_leaves_padding_alone_and_more_of_it_changes_nothing():
+    model, wider = network(), F.pad(TOKENS, (3, 2))
+    change, wide = (attacked(model, model.vectors(tokens).detach(), tokens != 0, LABELS, radius=0.3) for tokens in (TOKENS, wider))
+    assert not wide[wider == 0].any()
+    assert change[MASK].any(1).all()
+    torch.testing.assert_close(wide[:, 3:-2], change)
+
+
 def test_padding_is_not_read_and_word_vectors_cannot_grow():
     model = network()
     wider = F.pad(TOKENS, (3, 2))

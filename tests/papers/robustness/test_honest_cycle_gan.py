@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from bakeoff.data.kinds.images import Images
 from bakeoff.papers.robustness import honest_cycle_gan as paper
 from bakeoff.papers.robustness.honest_cycle_gan import HonestCycleGAN, dishonesty, guess_loss, nearest, noise_sensitivity
 from bakeoff.parts.seeding import seeded
@@ -29,14 +30,16 @@ def fitted(steps=3, **options):
     return HonestCycleGAN(1, 1, width=2, batch_size=4, **options).fit(some(20, 1, 8, 8), some(16, 1, 8, 8, seed=1), steps=steps)
 
 
-def test_the_generators_loss_is_cycle_gan_s_written_out():
-    model, a, b = fitted(noise=0.0), 2 * some(3, 1, 8, 8) - 1, 2 * some(3, 1, 8, 8, seed=2) - 1
+@pytest.mark.parametrize(("cycle", "identity"), [(10.0, 5.0), (0.3, 5.0), (10.0, 0.5)])
+def test_the_generators_loss_is_cycle_gan_s_written_out(cycle, identity):
+    model = fitted(noise=0.0, cycle_weight=cycle, identity_weight=identity)
+    a, b = 2 * some(3, 1, 8, 8) - 1, 2 * some(3, 1, 8, 8, seed=2) - 1
     judges = [nn.Conv2d(1, 1, 3) for _ in range(2)]
     found = model._generators_loss(a, b, model._cycle(a, b, rng()), judges, rng())
     forth, back = model.forth, model.back
     known = ((judges[0](forth(a)) - 1) ** 2).mean() + ((judges[1](back(b)) - 1) ** 2).mean()
-    known = known + 10 * (back(forth(a)) - a).abs().mean() + 10 * (forth(back(b)) - b).abs().mean()
-    known = known + 5 * (forth(b) - b).abs().mean() + 5 * (back(a) - a).abs().mean()
+    known = known + cycle * (back(forth(a)) - a).abs().mean() + cycle * (forth(back(b)) - b).abs().mean()
+    known = known + identity * (forth(b) - b).abs().mean() + identity * (back(a) - a).abs().mean()
     torch.testing.assert_close(found, known)
 
 
@@ -130,6 +133,14 @@ def test_the_pairing_is_known_and_dyes_leave_the_parts_alone():
     maps = paper.COLOURS[parts].permute(0, 3, 1, 2)
     with seeded(0):
         assert torch.equal(nearest(maps + 0.1 * torch.randn(maps.shape).clamp(-1, 1), paper.COLOURS), parts)
+
+
+def test_no_picture_is_judged_in_the_dye_of_one_that_was_learnt_from():
+    pixels, seen = some(8, 1, 16, 16).numpy(), []
+    paper.score(Known(lambda a: seen.append(a) or a, lambda b: b), Images(pixels, [0] * 8, ("all",)))
+    dyes = [a / torch.tensor(pixels) for a in (seen[0], *(paper.dyed(pixels, seed)[0] for seed in range(20)))]
+    judged, *learnt = (dye[:, :, 0, 0] for dye in dyes)  # (8, 3) each
+    assert torch.cdist(judged, torch.cat(learnt)).min() > 1e-3
 
 
 def test_shapes_that_do_not_fit_are_refused():

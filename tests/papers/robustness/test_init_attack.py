@@ -116,3 +116,7 @@ def test_what_cannot_be_attacked_is_refused():
         soft_knockout(nn.Linear(2, 2))
     with pytest.raises(ValueError, match="shares in"):
         soft_knockout(dense(), row_share=1.5)
+    with pytest.raises(ValueError, match="remove_parametrizations"):  # the weights would be computed anew
+        soft_knockout(nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(4, 4)), nn.ReLU(), nn.Linear(4, 2)))
+    with pytest.raises(ValueError, match="one image or more"):
+        inactive_units(dense(), pixels(0, 60))

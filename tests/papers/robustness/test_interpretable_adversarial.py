@@ -1,14 +1,18 @@
 """The consistent loss in its limits, against adversarial training alone, and the score on neurons whose meaning is known."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from bakeoff.data.kinds.images import Images
 from bakeoff.errors import NotFitted
 from bakeoff.papers.robustness import interpretable_adversarial as paper
 from bakeoff.papers.robustness.interpretable_adversarial import ConsistentTraining, neuron_consistency
+from bakeoff.parts.attacks import accuracy
 from bakeoff.parts.learning import learn
 from bakeoff.parts.small_cnn import small_cnn
 
@@ -93,6 +97,24 @@ def test_a_tree_of_classes_counts_cousins_in_part():
     np.testing.assert_allclose(neuron_consistency(features, labels, 2, nearness=tree), [0.75, 0.5])
     np.testing.assert_allclose(neuron_consistency(features, labels, 2, nearness=tree, concepts=torch.tensor([1, 2])), [0.75, 0.25])
     np.testing.assert_allclose(neuron_consistency(features, labels, 2), [0.5, 0.5])
+
+
+def test_images_made_against_another_net_are_the_same_in_both_arms_and_fool_that_net():
+    images, labels = pictures(200)
+    for one in range(4):
+        images[labels == one, :, 2 * one:2 * one + 2] = 0.6  # two bright rows
+    train, test = Images(images.numpy(), labels.numpy(), tuple("abcd")), Images(images[:60].numpy(), labels[:60].numpy(), tuple("abcd"))
+    budget = SimpleNamespace(name="smoke", steps=90, spend=lambda loss: None)
+    arms = [arm(train, budget, 3) for arm in (paper.treatment, paper.control)]
+    assert not torch.equal(*(weights(trained.network) for trained, _, _ in arms))
+    made = [paper.attacked_images(other, images[:60], labels[:60], 4, 3) for _, other, _ in arms]
+    assert torch.equal(*made)
+    trained, other, _ = arms[0]
+    assert accuracy(other, made[0], labels[:60]) < accuracy(other, images[:60], labels[:60])
+    clean = trained.encode(images[:60])
+    alive, concepts = clean.amax(0) > 0, labels[clean.topk(20, dim=0).indices].mode(0).values
+    known = (labels[trained.encode(made[0]).topk(20, dim=0).indices] == concepts).float().mean(0)[alive].mean()
+    assert paper.score(arms[0], test)["on images made against another net"] == pytest.approx(100 * known.item(), abs=3)
 
 
 def test_what_does_not_fit_is_refused():

@@ -116,6 +116,8 @@ def test_canny_finds_the_outline_of_a_disc_thin_and_closed():
     assert ndimage.label(edges, np.ones((3, 3)))[1] == 1
     assert ndimage.binary_fill_holes(edges)[away.numpy() < 7].all()
     assert edges.sum() < 8 * 7.7  # no thicker than the thinnest ring of touching sides
+    for sides in ((1, 1), (1, 9), (2, 1)):  # all rim
+        assert not corrupt(torch.rand(2, 1, *sides), "canny_edges").any()
 
 
 def test_mean_corruption_error_is_100_for_the_baseline_and_weighs_each_corruption_alike():

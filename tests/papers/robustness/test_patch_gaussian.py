@@ -61,6 +61,20 @@ def test_cutout_removes_the_square_that_patch_gaussian_would_blur():
     assert bool((cut[cut != images] == 0.5).all())
 
 
+def test_the_control_cuts_out_to_the_mean_colour_of_the_training_pixels(monkeypatch):
+    x = pictures(20, 3, 8, 8) * torch.tensor([1.0, 0.5, 0.1])[:, None, None]
+    train, asked = Images(x.numpy(), torch.arange(20).numpy() % 2, ("dark", "bright")), []
+    monkeypatch.setattr(paper, "tuned", lambda train, budget, seed, settings: asked.extend(settings))
+    paper.control(train, Budget("smoke", 24), 0)
+    for cutout, side in zip(asked[:2], (2, 4), strict=True):
+        black = torch.zeros(9, 3, 8, 8)  # a ground that Cutout to black would leave as it is
+        cut = cutout(black, generator())
+        inside = squares(black, side, generator())
+        for channel in range(3):
+            torch.testing.assert_close(cut[:, channel][inside[:, 0]], x[:, channel].mean().expand(int(inside.sum())))
+        assert torch.equal((cut != 0).any(1, keepdim=True), inside)
+
+
 def test_the_rule_takes_the_noise_proof_among_the_accurate():
     assert choose([0.91, 0.90, 0.92], [0.3, 0.6, 0.5], 0.90) == 1
     assert choose([0.91, 0.90, 0.92], [0.3, 0.6, 0.5], 0.92) == 2

@@ -23,6 +23,12 @@ class Score(nn.Module):
         return torch.stack((-value, value), 1)
 
 
+class Calls(nn.Module):
+    def __init__(self, rule):
+        super().__init__()
+        self.forward = rule
+
+
 def images(*pixels):
     """One image of 1 x 1 x M for each row."""
     return torch.tensor(pixels, dtype=torch.float32)[:, None, None]
@@ -175,3 +181,6 @@ def test_what_is_not_a_number_is_never_certified():
         Smoothed(network).certify(torch.full((2, 1, 1, 1), torch.nan), n=10)
     with pytest.raises(ValueError, match="training diverged"):
         Smoothed(Score(lambda rows: rows[:, 0] / 0 * 0)).certify(torch.zeros(2, 1, 1, 1), n=10)
+    for logits in (lambda x: x[:, 0, 0], lambda x: x):  # (B, 1) and (B, K, H, W)
+        with pytest.raises(ValueError, match=r"logits \(B, K\), K >= 2"):
+            Smoothed(Calls(logits)).certify(torch.zeros(2, 1, 1, 1), n=10)

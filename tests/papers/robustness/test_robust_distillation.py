@@ -8,7 +8,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from bakeoff.baselines.adversarial_training import climbed
+from bakeoff.data.kinds.images import Images
 from bakeoff.errors import NotFitted
+from bakeoff.papers.robustness import robust_distillation as paper
 from bakeoff.papers.robustness.robust_distillation import RobustDistillation, ard_loss
 from bakeoff.parts.learning import learn
 from bakeoff.parts.seeding import seeded
@@ -109,6 +111,17 @@ def test_the_student_gives_at_attacked_inputs_what_the_teacher_gives_at_clean_on
 
     assert agreement(0.1) < 0.8 * agreement(0.0)
     assert torch.equal(weights(teacher), before)
+
+
+def test_the_teacher_is_attacked_as_the_student_is():
+    student, teacher = networks()
+    x, _ = data()
+    test = Images(x.numpy(), teacher(x).argmax(1).numpy(), ("a", "b", "c"))
+    found, alone = (paper.score(model, test) for model in ((student, 60, teacher), (teacher, 60, student)))
+    assert found["the teacher's accuracy under attack"] == alone[paper.CLAIM.metric] < 100
+    assert found["the teacher's accuracy"] == alone["accuracy"] == 100
+    assert alone["the teacher's accuracy under attack"] == found[paper.CLAIM.metric]
+    assert found[paper.CLAIM.metric] < alone[paper.CLAIM.metric]
 
 
 @pytest.mark.parametrize("wrong", [{"radius": -1.0}, {"temperature": 0.0}, {"alpha": 1.5}, {"attack_steps": 0}, {"warm_up": -0.1}])

@@ -62,7 +62,8 @@ def test_an_image_that_is_its_own_start_stays():
 def test_a_linear_representation_is_met_by_the_shortest_way_from_the_start():
     images, starts = (0.45 + 0.1 * pictures(10, seed)[0] for seed in (0, 1))
     rows = torch.linalg.qr(torch.randn(64, 3, generator=torch.Generator().manual_seed(2))).Q.T
-    made = robust_dataset(lambda x: x.flatten(1) @ rows.T, images, starts=starts, steps=400, step_size=0.002)
+    with torch.no_grad():  # it needs gradients whatever surrounds it
+        made = robust_dataset(lambda x: x.flatten(1) @ rows.T, images, starts=starts, steps=400, step_size=0.002)
     known = starts.flatten(1) + (images - starts).flatten(1) @ rows.T @ rows
     np.testing.assert_allclose(made.flatten(1), known, atol=0.004)
     assert float((images.flatten(1) - known).abs().max()) > 0.05
@@ -81,3 +82,6 @@ def test_an_unknown_mode_and_unfitting_starts_are_refused():
         nonrobust_dataset(linear(torch.zeros(2, 64)), images, labels, 0.5, "next")
     with pytest.raises(ValueError, match="one start each"):
         robust_dataset(lambda x: x, images, starts=images[:2])
+    for wrong in (255 * images, images.clone().fill_(torch.nan)):
+        with pytest.raises(ValueError, match="divide bytes by 255"):
+            robust_dataset(lambda x: x, wrong)

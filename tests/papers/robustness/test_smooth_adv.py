@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from scipy import stats
 from torch import nn
 
+from bakeoff.data.kinds.images import Images
 from bakeoff.errors import NotFitted
-from bakeoff.papers.robustness.smooth_adv import SmoothAdv, attack_smoothed, soft_loss
+from bakeoff.papers.robustness.smooth_adv import CLAIM, SmoothAdv, attack_smoothed, control, soft_loss, treatment
 from bakeoff.parts.attacks import pgd
 from bakeoff.parts.seeding import seeded
 
@@ -130,6 +131,28 @@ def test_a_trained_network_is_certified_as_far_as_the_copies_allow_and_fitting_t
     once = method.network_.state_dict()
     again = method.fit(x, y, steps=40).network_.state_dict()
     assert all(torch.equal(once[name], again[name]) for name in once)
+
+
+def test_the_arms_spend_the_same_evaluations_and_differ_in_the_attack_alone():
+    rng = np.random.default_rng(0)
+    train = Images(rng.random((40, 1, 28, 28), dtype=np.float32), np.arange(40) % 2, ("a", "b"))
+
+    class Meter:
+        name, steps = "smoke", CLAIM.steps["smoke"]
+
+        def __init__(self):
+            self.spent, self.calls = 0, 0
+
+        def spend(self, value, amount=1):
+            self.spent, self.calls = self.spent + amount, self.calls + 1
+
+    meters = Meter(), Meter()
+    attacked, plain = (arm(train, meter, 0)[0] for arm, meter in zip((treatment, control), meters, strict=True))
+    assert [meter.spent for meter in meters] == [Meter.steps] * 2
+    assert meters[1].calls == 2 * meters[0].calls  # the attack's one gradient costs as much as the step
+    settings = [{name: value for name, value in vars(one).items() if not name.startswith("network")} for one in (attacked, plain)]
+    assert {name for name, value in settings[0].items() if value != settings[1][name]} == {"radius"}
+    assert all(steps % attacked.cost == 0 for steps in CLAIM.steps.values())
 
 
 def test_what_cannot_be_is_refused():

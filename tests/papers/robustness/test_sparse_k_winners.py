@@ -1,6 +1,7 @@
 """k-winners, duty cycles and sparse weights against what their definitions say."""
 
 from copy import deepcopy
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -24,12 +25,8 @@ def test_without_boosting_the_largest_k_pass_and_all_others_are_zero():
         assert torch.equal(KWinners(wide.shape[1], 20)(wide), F.relu(wide))
     limit = x.sort(1, descending=True).values[:, 11:12]
     assert torch.equal(found, torch.where(x >= limit, x, 0.0))
-
-
-def test_in_a_convolution_all_places_of_all_channels_compete():
-    x = drawn(6, 4, 5, 5).exp()
-    found = KWinners(4, 30, boost=0.0)(x)
-    assert torch.equal(found.flatten(1), KWinners(100, 30, boost=0.0)(x.flatten(1)))
+    places = drawn(6, 4, 5, 5).exp()  # of a convolution, where all places of all channels compete
+    assert torch.equal(KWinners(4, 30, boost=0.0)(places).flatten(1), KWinners(100, 30, boost=0.0)(places.flatten(1)))
 
 
 def test_gradient_flows_to_winners_only():
@@ -131,10 +128,25 @@ def test_the_score_is_the_mean_over_eleven_levels_of_noise():
             return torch.stack([-score, score], 1)
 
     test = Images(torch.zeros(10, 1, 10, 10).numpy(), [0] * 9 + [1], ("a", "b"))
-    found = paper.score((Bright(), torch.tensor(0.2), torch.tensor(0.1)), test)
+    found = paper.score((Bright(), torch.tensor(0.2), torch.tensor(0.1), 10), test)
     assert found["mean accuracy in noise"] == pytest.approx((7 * 90 + 4 * 10) / 11)  # 0 to 30 %, then 35 to 50 %
     assert found["accuracy with 0 % of the pixels bright"] == 90
     assert found["accuracy with 50 % of the pixels bright"] == 10
+    few = paper.score((Bright(), torch.tensor(0.2), torch.tensor(0.1), 9), test)  # without the one image of the other class
+    assert few["accuracy with 0 % of the pixels bright"] == 100
+
+
+def test_the_full_test_has_more_training_and_test_images():
+    rows = {name: [] for name in ("quick", "full")}
+    pixels = torch.zeros(20_000, 1, 6, 6)
+    pixels[8000:], pixels[:, :, 0] = 1.0, 1.0  # a bright row, and all bright behind the first 8,000
+    train = Images(pixels.numpy(), torch.zeros(20_000).long().numpy(), ("a", "b"))
+    for name, found in rows.items():
+        budget = SimpleNamespace(name=name, steps=1, spend=lambda loss: None)
+        network = nn.Sequential(nn.Flatten(), nn.Linear(36, 2))
+        _, mean, _, tested = paper.trained(train, budget, 0, network, weight_decay=0.0)
+        found += [mean.item(), tested]
+    assert rows == {"quick": [pytest.approx(1 / 6), 300], "full": [pytest.approx(0.4 / 6 + 0.6), 10_000]}
 
 
 def test_numbers_out_of_range_are_refused():

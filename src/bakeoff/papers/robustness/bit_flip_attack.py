@@ -1,4 +1,4 @@
-"""Bit-flip attack: a few bits of a network's stored 8-bit weights, found by gradient, ruin it where as many random ones do nothing.
+"""Bit-flip attack: a few bits of a network's stored 8-bit weights, found by gradient, ruin it where as many blind ones seldom do.
 
 Rakin, He, Fan. Bit-Flip Attack: Crushing Neural Network with Progressive Bit Search. ICCV 2019. arXiv:1903.12269.
 
@@ -13,17 +13,16 @@ only where b_i = 0 and the gradient is positive, or b_i = 1 and it is negative; 
     across layers: flip them for good in the layer where L rose most. If it rose nowhere, the round is repeated with n + 1 bits.
 
 n starts at 1 in each round. The network is in evaluation mode; only weights of convolutions and dense layers are stored in bits.
-The control flips as many random bits, in the strongest of three ways (by the loss of the same batch): any bit of any weight; the sign
-bits of random weights; and those with every layer drawn as often as another.
+Random flips are blind, in the strongest of three ways by the loss of the same batch (any bit of any weight; sign bits; sign bits with
+every layer drawn as often as another), or each the best of several tried out.
 
 Departures: a small CNN of 52,000 weights, quantised after training with Adam, instead of ResNets and, on CIFAR-10, straight-through
-training. The batch that guides the attack is from the training images; accuracy is that of images which neither has seen. The paper's
-random flips are of the first kind alone. Judged are flips until the accuracy is no better than that of one class answered always, within a
-point; a run that never gets there counts one more than it made. A layer's step is stored apart and not attacked. What the gradient is
-worth, a side measure tells: random sign bits, layers alike, each the best of as many as a round of the search evaluates networks. They
-ruin a network of this size about as fast (12 to 33 flips, where the search took 11 to more than 60, in four trials at `quick`). They ask
-the network as often as the search does, so they are a second attack and not the control, which is random flips as in the paper; this was
-settled after those trials were seen.
+training. The batch that guides the attack is from the training images; accuracy is that of images which neither has seen. Judged are
+flips until the accuracy is no better than that of one class answered always, within a point; a run that never gets there counts one more
+than it made. A layer's step is stored apart and not attacked. The paper's random flips are blind; against the strongest of three
+blind ways the search won in 10 of 10 pairs (36 flips on average, the others never within 60). They spend nothing on choosing, so
+the control judged here spends as much as the search: random sign bits, layers alike, each the best of as many as a round of the search
+evaluates networks. In those ten pairs it took 30 flips on average: in a network so small, trying out is worth what the gradient is.
 
 Out of reach: ImageNet's networks of 93 million bits, where the share of bits flipped is far smaller; flipping bits of real memory.
 """
@@ -65,14 +64,14 @@ class QuantizedModel(nn.Module):
     """A copy of a classifier whose weights are stored as whole numbers in two's complement, the bits of which can be flipped.
 
     `codes` maps a layer's name to its numbers (int8, as the weight), `steps` to the size of one; the copy computes with their product.
-    All weights of `nn.Linear` and `nn.Conv2d` are stored so; biases and everything else stay as they are.
+    All weights of `nn.Linear` and `nn.Conv2d` are stored so; biases and everything else stay as they are. A state_dict has both.
 
     Args:
         model: any classifier; it is left as it is.
         bits: of each weight, 2..8; the paper's N.
 
     Raises:
-        ValueError: bits out of range, or no such layer, or weights that are not finite.
+        ValueError: bits out of range, no such layer, or weights that are not finite or that a parametrization computes anew.
 
     Example:
         >>> import torch
@@ -88,10 +87,12 @@ class QuantizedModel(nn.Module):
         super().__init__()
         if not 2 <= bits <= 8:
             raise ValueError(f"expected 2 to 8 bits, not {bits}")
+        given = [layer.weight for layer in model.modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
+        if not given or not all(isinstance(weight, nn.Parameter) and bool(weight.isfinite().all()) for weight in given):
+            raise ValueError("expected a model with nn.Linear or nn.Conv2d layers whose weights are finite and plain parameters; take away "
+                             "what computes them anew (weight_norm, a mask) by torch.nn.utils.parametrize.remove_parametrizations")
         self.model, self.bits = deepcopy(model).requires_grad_(False), bits
         self.layers = {name: layer for name, layer in self.model.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)}
-        if not self.layers or not all(bool(layer.weight.isfinite().all()) for layer in self.layers.values()):
-            raise ValueError("expected a model with nn.Linear or nn.Conv2d layers whose weights are finite")
         self.codes, self.steps, top = {}, {}, 2 ** (bits - 1) - 1
         for name, layer in self.layers.items():
             step = layer.weight.abs().max().item() / top or 1.0
@@ -101,6 +102,12 @@ class QuantizedModel(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The logits (B, K) of the stored classifier."""
         return self.model(x)
+
+    def get_extra_state(self):
+        return {"bits": self.bits, "codes": self.codes, "steps": self.steps}
+
+    def set_extra_state(self, state) -> None:
+        self.bits, self.codes, self.steps = (deepcopy(state[name]) for name in ("bits", "codes", "steps"))
 
     def flip(self, layer: str, index: int, bit: int) -> None:
         """Flip one stored bit; flipped again, all is as before.
@@ -115,12 +122,7 @@ class QuantizedModel(nn.Module):
         self.layers[layer].weight.view(-1)[index] = code * self.steps[layer]
 
     def gradients(self, x: Tensor, y: Tensor) -> tuple[float, dict[str, Tensor]]:
-        """The loss of a batch, and its derivatives in the codes of every layer: dL/dw * step, as the weight.
-
-        Args:
-            x: (B, ...) inputs.
-            y: (B,) class numbers.
-        """
+        """The loss of a batch (B, ...) of classes (B,), and its derivatives in the codes of every layer: dL/dw * step, as the weight."""
         weights = {f"{name}.weight".lstrip("."): layer.weight.detach().requires_grad_() for name, layer in self.layers.items()}
         with evaluating(self.model), torch.enable_grad():
             loss = F.cross_entropy(torch.func.functional_call(self.model, weights, (x,)), y)
@@ -128,12 +130,7 @@ class QuantizedModel(nn.Module):
         return loss.item(), {name: gradient * self.steps[name] for name, gradient in zip(self.layers, found, strict=True)}
 
     def loss(self, x: Tensor, y: Tensor) -> float:
-        """The cross-entropy of a batch, in evaluation mode.
-
-        Args:
-            x: (B, ...) inputs.
-            y: (B,) class numbers.
-        """
+        """The cross-entropy of a batch (B, ...) of classes (B,), in evaluation mode."""
         with evaluating(self.model), torch.no_grad():
             return F.cross_entropy(self(x), y).item()
 
@@ -255,7 +252,8 @@ def random_flips(model: QuantizedModel, x: Tensor, y: Tensor, *, flips: int = 20
     """
     sizes = {layer: codes.numel() for layer, codes in model.codes.items()}
     lowest = model.bits - 1 if sign_only else 0
-    if flips < 1 or candidates < 1 or flips > (total := (model.bits - lowest) * sum(sizes.values())):
+    total = (model.bits - lowest) * sum(sizes.values())
+    if not (1 <= flips <= total and candidates >= 1):
         raise ValueError(f"expected candidates of 1 or more and 1 to {total} flips, not {candidates} and {flips}")
     chances = torch.tensor([1.0 if layers_alike else float(size) for size in sizes.values()])
     rng, made = torch.Generator().manual_seed(seed), []
@@ -276,10 +274,11 @@ def random_flips(model: QuantizedModel, x: Tensor, y: Tensor, *, flips: int = 20
 
 FLIPS = {"smoke": 10, "quick": 60, "full": 60}
 BATCH = 128
+BLIND = ({}, {"sign_only": True}, {"sign_only": True, "layers_alike": True})
 
 
 def attacked(train, budget, seed, attack):
-    """A network stored in 8 bits, the flips that `attack`(model, x, y, flips) makes in a copy, and those of random signs tried out."""
+    """A network stored in 8 bits, the flips that `attack`(model, x, y, flips) makes in a copy, and the strongest blind ones."""
     network, flips = small_cnn(train.pixels.shape[1:], len(train.classes), seed=seed, width=8, hidden=64), FLIPS[budget.name]
     x, y = torch.tensor(train.pixels[:10_000]), torch.tensor(train.labels[:10_000])
     learn(network, x, y, steps=budget.steps - flips, learning_rate=2e-3, batch_size=BATCH, seed=seed, on_step=budget.spend)
@@ -287,9 +286,13 @@ def attacked(train, budget, seed, attack):
     made, losses = attack(deepcopy(stored), x, y, flips)
     for number in range(flips):  # a search that ended early has spent no less
         budget.spend(losses[min(number, len(losses) - 1)])
-    evaluations = len(stored.layers) + 3  # of one round of the search: a loss for each layer, and a gradient
-    tried = random_flips(deepcopy(stored), x, y, flips=flips, sign_only=True, layers_alike=True, candidates=evaluations, seed=seed)
-    return stored, made, tried
+    return stored, made, strongest(stored, x, y, flips, seed, BLIND)[0]
+
+
+def strongest(stored, x, y, flips, seed, ways):
+    """Random flips in the one of these ways that raises the loss most, and the losses on the way."""
+    tries = [(losses := [], random_flips(deepcopy(stored), x, y, flips=flips, seed=seed, on_step=losses.append, **way)) for way in ways]
+    return max(tries, key=lambda tried: tried[0][-1])[::-1]
 
 
 def accuracies(stored, flips, test) -> list[float]:
@@ -320,31 +323,26 @@ def treatment(train, budget, seed):
 
 
 def control(train, budget, seed):
-    """Random bits, in whichever of three ways raises the loss most."""
+    """Random sign bits, each the best of as many as the search evaluates networks in a round; or blind ones, where these are stronger."""
     def attack(model, x, y, flips):
-        tries = []
-        for way in ({}, {"sign_only": True}, {"sign_only": True, "layers_alike": True}):
-            losses = []
-            tries.append((random_flips(deepcopy(model), x, y, flips=flips, seed=seed, on_step=losses.append, **way), losses))
-        return max(tries, key=lambda tried: tried[1][-1])
+        return strongest(model, x, y, flips, seed, (*BLIND, {**BLIND[2], "candidates": len(model.layers) + 3}))  # a gradient costs 3
 
     return attacked(train, budget, seed, attack)
 
 
 def score(model, test):
-    """Flips to chance (judged), the accuracies on the way, and flips to chance of random signs that were tried out first."""
-    stored, made, tried = model
+    """Flips to chance (judged), the accuracies on the way, and flips to chance of blind random flips."""
+    stored, made, blind = model
     path = accuracies(stored, made, test)
     return {CLAIM.metric: flips_to_chance(path, test),
             **{f"accuracy after {flips} flips": path[min(flips, len(path) - 1)] for flips in (0, 5, 10, 20, 40)},
             "lowest accuracy": min(path),
-            "flips to chance of random signs, the best of 7 each": flips_to_chance(accuracies(stored, tried, test), test),
+            "flips to chance of blind random flips": flips_to_chance(accuracies(stored, blind, test), test),
             "bits stored": float(stored.bits * sum(codes.numel() for codes in stored.codes.values()))}
 
 
 def draw(model, test):
     """Accuracy against flips, as bars."""
-    stored, made, _ = model
-    heights = torch.tensor(accuracies(stored, made, test))  # (F,)
+    heights = torch.tensor(accuracies(*model[:2], test))  # (F,)
     bars = 1 - 0.6 * (torch.arange(100, 0, -1)[:, None] <= heights).float()  # (100, F)
-    return [Drawing.picture(f"Test accuracy (0 to 100 %) before and after each of {len(made)} flips", bars.repeat_interleave(4, 1).numpy())]
+    return [Drawing.picture(f"Test accuracy (0 to 100 %) after 0 to {len(heights) - 1} flips", bars.repeat_interleave(4, 1).numpy())]

@@ -17,9 +17,14 @@ the distance of a test image to the training set is the mean over its k nearest 
 
 Departures: a small CNN, adversarially trained for a few hundred steps (three attack steps each, the radius growing over the first half,
 else it learns nothing) instead of the released models of Madry et al. and of provably robust ones. The middle grey is kept: scale 0.7
-with shift 0.15. Seen on another seed, clean accuracy and success: 91 and 32 % as they are, 91 and 60 % so, 90 and 100 % with
-shift 0.3, which makes black grey. Rank correlations are taken with the margin that the attack leaves, not with success, which has
-two values. The distance of whole data sets (t-SNE, density estimates, KL divergence) is left out.
+with shift 0.15. The attack on faded images is kept between faded black and faded white, shift and shift + scale. In [0, 1] the answer
+would be built into the box: pixels at 0 and 1 leave the attack half of its ball, faded to 0.15 and 0.85 both sides of it, and a net that
+standardises every image, blind to fading, loses 59 % and, faded, 78 %. Between faded black and white it loses the same at any scale and
+shift, so that what is gained is the net's own. Success in [0, 1] is shown beside. Seen at seed 101, accuracy and success: 89 and 42 % as
+they are, 86 and 63 % at scale 0.7 alone, 88 and 93 % with shift 0.15, 86 and 99 % with shift 0.3. In [0, 1] with shift 0.15 it was 78 %,
+though that box holds the other: there the same attack climbs worse, so each number is a lower bound. Training on faded images as well,
+the remedy that suggests itself, is left out. Rank correlations are taken with the margin that the attack leaves, not with success, which
+has two values. The distance of whole data sets (t-SNE, density estimates, KL divergence) is left out.
 
 Out of reach: the released models, CIFAR-10 and ImageNet, and whether people would still call the faded images the same.
 """
@@ -47,7 +52,8 @@ __all__ = ["blind_spot_attack", "manifold_distance"]
 
 
 def blind_spot_attack(model: nn.Module, images: Tensor, labels: Tensor, *, scale: float = 0.7, shift: float = 0.15, radius: float = 0.3,
-                      steps: int = 40, restarts: int = 1, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+                      steps: int = 40, restarts: int = 1, seed: int = 0,
+                      bounds: tuple[float, float] | None = None) -> tuple[Tensor, Tensor, Tensor]:
     """Fade images, then attack them within a radius that shrinks with the contrast.
 
     Args:
@@ -60,13 +66,15 @@ def blind_spot_attack(model: nn.Module, images: Tensor, labels: Tensor, *, scale
         steps: gradient steps for each of two losses.
         restarts: random starts for each of them.
         seed: decides the starts.
+        bounds: (lowest, highest) value of an attacked pixel; None for those of faded pixels, (shift, shift + scale). With (0, 1) the
+            attack has more room beside a faded image than beside the image itself.
 
     Returns:
-        The attacked images (B, C, H, W), within scale * radius of the faded ones and in [0, 1]; read (B,): the faded image was
+        The attacked images (B, C, H, W), within scale * radius of the faded ones and in the bounds; read (B,): the faded image was
         classified correctly; success (B,): it was, and the attacked one is not.
 
     Raises:
-        ValueError: scale or shift is out of range.
+        ValueError: scale or shift is out of range, or the bounds leave faded pixels out.
 
     Example:
         >>> import torch
@@ -83,9 +91,10 @@ def blind_spot_attack(model: nn.Module, images: Tensor, labels: Tensor, *, scale
     """
     if not (0 < scale <= 1 and 0 <= shift <= 1 - scale + 1e-6):
         raise ValueError(f"scale {scale}, shift {shift}; expected scale in (0, 1] and shift in [0, 1 - scale], else pixels leave [0, 1]")
-    faded = (scale * images + shift).clamp(0, 1)
+    room = shift, min(1.0, shift + scale)
+    faded = (scale * images + shift).clamp(*room)
     attacked = worst_of(model, faded, labels, [
-        pgd(model, faded, labels, radius=scale * radius, steps=steps, restarts=restarts, loss=loss, seed=seed)
+        pgd(model, faded, labels, radius=scale * radius, steps=steps, restarts=restarts, loss=loss, seed=seed, bounds=bounds or room)
         for loss in (cross_entropy, margin_loss)])
     read = right(model, faded, labels)
     return attacked, read, read & ~right(model, attacked, labels)
@@ -164,11 +173,13 @@ def score(model, test):
     network, fading, train, (tested, steps) = model
     x, y = torch.tensor(test.pixels[:tested]), torch.tensor(test.labels[:tested])
     attacked, read, success = blind_spot_attack(network, x, y, **fading, radius=RADIUS, steps=steps)
+    _, _, wider = blind_spot_attack(network, x, y, **fading, radius=RADIUS, steps=steps, bounds=(0.0, 1.0))
     faded = fading["scale"] * x + fading["shift"]
     with torch.no_grad():
         lost, unsure = (margin_loss(network(images), y) for images in (attacked, faded))  # each (B,)
     distance = manifold_distance(network[:-1], torch.tensor(train.pixels), torch.tensor(train.labels), faded, y)
     return {CLAIM.metric: 100 * float(success.sum() / read.sum().clamp_min(1)),
+            "attack success, clipped to [0, 1] alone": 100 * float(wider.sum() / read.sum().clamp_min(1)),
             "accuracy before the attack": 100 * float(read.double().mean()),
             "distance to the training images": float(distance.mean()),
             "rank correlation of distance and margin lost": rank_correlation(distance, lost),

@@ -83,15 +83,19 @@ class DynamicEnsemble:
             images: (N, C, H, W) natural images, as many as will be asked about between two resets, not more than a few thousand.
 
         Raises:
-            ValueError: the policy is unknown, alarms is not in [0, 1), or there are fewer than 2 images.
+            ValueError: the policy is unknown, alarms is not in [0, 1), images are fewer than 2 or not finite floats, or more of them
+                repeat an earlier one exactly than may be withheld, so that a memory would know exact copies only.
         """
-        images = tensor(images)
+        images = pictures(images)
         if self.policy not in POLICIES or not 0 <= self.alarms < 1 or len(images) < 2:
             raise ValueError(f"policy {self.policy!r}, alarms {self.alarms}, {len(images)} images; "
                              f"expected one of {POLICIES}, alarms in [0, 1), 2 images or more")
         between = apart(images, images)  # (N, N)
         nearest = between.masked_fill(torch.ones_like(between).triu().bool(), torch.inf)[1:].amin(1)  # to those before: (N - 1,)
         self.closeness = float(nearest.sort().values[int(self.alarms * len(nearest))]) * (1 - 1e-6)  # exclusive: this one is let through
+        if self.policy == "memory" and not self.closeness > 0:
+            raise ValueError(f"{int((nearest == 0).sum())} images are exact copies of earlier ones, more than alarms={self.alarms} allows, "
+                             "so nothing near would be withheld; leave the copies out or raise alarms")
         return self.reset()
 
     def reset(self) -> DynamicEnsemble:
@@ -99,14 +103,18 @@ class DynamicEnsemble:
         self._rng, self._seen = torch.Generator().manual_seed(self.seed), None
         return self
 
-    def predict(self, images: Tensor) -> Tensor:
+    def predict(self, images) -> Tensor:
         """The class (B,) of each of the images (B, C, H, W), -1 where withheld. They are queries one after another, and remembered.
 
         Raises:
             NotFitted: before `fit`.
+            ValueError: images are not finite floats.
         """
         if not hasattr(self, "closeness"):
             raise NotFitted()
+        images = pictures(images)
+        if not len(images):
+            return torch.empty(0, dtype=torch.long, device=images.device)
         with torch.no_grad():
             votes = torch.stack([logits_of(member, images) for member in self.members]).softmax(2)  # (members, B, K)
         if self.policy == "random":
@@ -122,6 +130,15 @@ class DynamicEnsemble:
         between = apart(images, self._seen)  # (B, before + B)
         earlier = torch.arange(len(self._seen)) < before + torch.arange(len(images))[:, None]
         return between.masked_fill(~earlier, torch.inf).amin(1) <= self.closeness
+
+
+def pictures(images) -> Tensor:
+    """Images (B, C, H, W) as a tensor, arrays as float32; ValueError where they are not finite floats."""
+    found = tensor(images)
+    if found.ndim != 4 or not found.is_floating_point() or not bool(found.isfinite().all()):
+        raise ValueError(f"expected images as finite floats (B, C, H, W), got {found.dtype} {tuple(found.shape)}, "
+                         f"{int((~found.isfinite()).sum())} of the numbers not finite; divide bytes by 255")
+    return found if isinstance(images, Tensor) else found.float()
 
 
 def logits_of(member: nn.Module, images: Tensor) -> Tensor:

@@ -24,10 +24,13 @@ and have neither normalisation nor tanh: with tanh some seeds ended in all-black
 epochs at 0.0002. The coin of a pair is thrown for each picture. The judged number is the share of pixels whose nearest map colour is
 wrong: unlike noise sensitivity, training under noise does not lower it by itself. The paper's formula for honesty was not to be had;
 its idea, reconstruction with and without what rounding removes, is measured.
-Tuned on training pictures kept aside, at one seed, error in %: CycleGAN with a cycle weight of 10, 3 and 1 had 35.8, 25.7 and 24.3 (at
-10 also with a rate of 0.005: 35.8), so the control has weight 1; noise had 27.3 at 10 and 28.7 at 1, noise and guess together 24.1
-at 10, so the treatment is both at 10. At the paper's equal weights of 10 both defences cut the growth by rounding from 0.121 to 0.061
-(noise) and 0.034 (both); with weight 1 plain CycleGAN hides as little (0.022). Guess alone was not tuned here.
+Tuned on training pictures kept aside, error in %, means of seeds 101 and 102, the identity weight alike in both arms. At 0.5: CycleGAN
+with a cycle weight of 0.1, 0.3 and 1 had 25.8, 23.2 and 26.5, both defences together with 0.3, 1, 3 and 10 had 24.3, 25.0, 25.4 and 24.5.
+At the paper's 5: CycleGAN with 0.3 and 1 had 34.2 and 29.6, both defences with 1 and 3 had 35.0 and 24.6. So the identity weight is 0.5
+and each arm has its best cycle weight there, 0.3 in both, the lowest tried for the defences; seeds differ by up to 10 points. In an
+earlier trial of one seed noise alone had 27.3 at the paper's 10 and 5, both defences 24.1, CycleGAN 35.8, and the growth by rounding was
+0.061 (noise), 0.034 (both) and 0.121; with weights of 0.3 and 0.5 CycleGAN hides as little (0.024) as both defences do (0.035). Guess
+alone was not tuned here.
 
 Out of reach: scenes of 256 pixels, and nothing follows for photographs. From a start at the identity the cycle term is small at once, which
 makes hiding easy; how much would be hidden from another start is not told.
@@ -63,7 +66,7 @@ class HonestCycleGAN:
         noise: s, the deviation of the noise in halves of the translations' range; 0 for none.
         guess_weight: of the guess defence; 0 for none.
         cycle_weight: of the cycle term.
-        identity_weight: of the identity term, as a share of the cycle term; kinds that differ in channels have none.
+        identity_weight: of the identity term; kinds that differ in channels have none.
         width: channels of the first layer of every network.
         learning_rate, batch_size: Adam's, whose beta1 is 1/2.
         pool: how many earlier translations are kept, to be shown to the discriminators half of the time.
@@ -80,7 +83,7 @@ class HonestCycleGAN:
     """
 
     def __init__(self, channels_a: int, channels_b: int, *, noise: float = 0.1, guess_weight: float = 0.0, cycle_weight: float = 10.0,
-                 identity_weight: float = 0.5, width: int = 8, learning_rate: float = 2e-4, batch_size: int = 16, pool: int = 50,
+                 identity_weight: float = 5.0, width: int = 8, learning_rate: float = 2e-4, batch_size: int = 16, pool: int = 50,
                  seed: int = 0):
         self.channels_a, self.channels_b, self.noise, self.guess_weight = channels_a, channels_b, noise, guess_weight
         self.cycle_weight, self.identity_weight, self.width, self.pool = cycle_weight, identity_weight, width, pool
@@ -143,7 +146,7 @@ class HonestCycleGAN:
         loss = squares(judges[0](fake_b), 1) + squares(judges[1](fake_a), 1)
         loss = loss + self.cycle_weight * (F.l1_loss(again_a, a) + F.l1_loss(again_b, b))
         if len(same_b):
-            loss = loss + self.identity_weight * self.cycle_weight * (F.l1_loss(same_b, b) + F.l1_loss(same_a, a))
+            loss = loss + self.identity_weight * (F.l1_loss(same_b, b) + F.l1_loss(same_a, a))
         if self.guess_weight > 0:
             loss = loss + self.guess_weight * (guess_loss(judges[2], again_a, a, rng) + guess_loss(judges[3], again_b, b, rng))
         return loss
@@ -292,7 +295,8 @@ def nearest(b: Tensor, colours: Tensor) -> Tensor:
 
 
 COLOURS = torch.tensor([[0.0, 0.0, 0.0], [0.1, 0.3, 0.9], [1.0, 0.9, 0.2]])  # of background, dark and bright parts
-BOUNDS, LEARNING_RATE, TESTED = torch.tensor([0.15, 0.55]), 2e-3, 1000
+BOUNDS, LEARNING_RATE, IDENTITY, TESTED = torch.tensor([0.15, 0.55]), 2e-3, 0.5, 1000
+TEST_DYES = 2 ** 31  # a seed beyond those of pairs, whose dyes are learnt from
 
 
 def dyed(pixels, seed: int) -> tuple[Tensor, Tensor]:
@@ -310,22 +314,22 @@ def fitted(train, budget, seed, **how):
     half = len(train) // 2
     a, _ = dyed(train.pixels[:half], seed)
     _, parts = dyed(train.pixels[half:2 * half], seed)
-    return HonestCycleGAN(3, 3, learning_rate=LEARNING_RATE, seed=seed, **how).fit(
+    return HonestCycleGAN(3, 3, identity_weight=IDENTITY, learning_rate=LEARNING_RATE, seed=seed, **how).fit(
         a, COLOURS[parts].permute(0, 3, 1, 2), steps=budget.steps, on_step=budget.spend)
 
 
 def treatment(train, budget, seed):
     """Noise on the translations, and a judge of reconstructions."""
-    return fitted(train, budget, seed, noise=0.1, guess_weight=2.0, cycle_weight=10.0)
+    return fitted(train, budget, seed, noise=0.1, guess_weight=2.0, cycle_weight=0.3)
 
 
 def control(train, budget, seed):
     """CycleGAN."""
-    return fitted(train, budget, seed, noise=0.0, guess_weight=0.0, cycle_weight=1.0)
+    return fitted(train, budget, seed, noise=0.0, guess_weight=0.0, cycle_weight=0.3)
 
 
 def score(model, test):
-    a, parts = dyed(test.pixels[:TESTED], seed=0)
+    a, parts = dyed(test.pixels[:TESTED], TEST_DYES)
     b = model.to_b(a)
     return {CLAIM.metric: 100 * float((nearest(b, COLOURS) != parts).double().mean()),
             "absolute error of the translation": float((b - COLOURS[parts].permute(0, 3, 1, 2)).abs().mean()),
@@ -334,7 +338,7 @@ def score(model, test):
 
 
 def draw(model, test):
-    a, parts = dyed(test.pixels[:10], seed=0)
+    a, parts = dyed(test.pixels[:10], TEST_DYES)
     b = model.to_b(a)
     rounded = COLOURS[nearest(b, COLOURS)].permute(0, 3, 1, 2)
     rows = (a, COLOURS[parts].permute(0, 3, 1, 2), b, model.to_a(b), model.to_a(rounded))

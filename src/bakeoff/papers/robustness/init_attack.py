@@ -69,13 +69,15 @@ def soft_knockout(network: nn.Module, row_share: float = 0.75, column_share: flo
         An attacked copy; the network itself is left as it is.
 
     Raises:
-        ValueError: a share is outside [0, 1], or there are no two such layers.
+        ValueError: a share is outside [0, 1], there are no two such layers, or a parametrization computes their weights.
 
     Example:
         >>> import torch
         >>> from torch import nn
         >>> from bakeoff.papers.robustness.init_attack import inactive_units, soft_knockout
-        >>> layers = [nn.Linear(50, 40, bias=False), nn.ReLU(), nn.Linear(40, 30, bias=False), nn.ReLU()]
+        >>> from bakeoff.parts.seeding import seeded
+        >>> with seeded(0):
+        ...     layers = [nn.Linear(50, 40, bias=False), nn.ReLU(), nn.Linear(40, 30, bias=False), nn.ReLU()]
         >>> attacked = soft_knockout(nn.Sequential(*layers))
         >>> inactive_units(attacked, torch.rand(100, 50, generator=torch.Generator().manual_seed(0)))  # 30 of 40, 30 of 30
         [0.75, 1.0]
@@ -96,13 +98,15 @@ def shift_attack(network: nn.Module, shift: int, row_share: float = 0.75, column
         An attacked copy; the network itself is left as it is.
 
     Raises:
-        ValueError: a share is outside [0, 1], or there are no two such layers.
+        ValueError: a share is outside [0, 1], there are no two such layers, or a parametrization computes their weights.
 
     Example:
         >>> import torch
         >>> from torch import nn
         >>> from bakeoff.papers.robustness.init_attack import inactive_units, shift_attack
-        >>> layers = [nn.Linear(50, 40, bias=False), nn.ReLU(), nn.Linear(40, 30, bias=False), nn.ReLU()]
+        >>> from bakeoff.parts.seeding import seeded
+        >>> with seeded(0):
+        ...     layers = [nn.Linear(50, 40, bias=False), nn.ReLU(), nn.Linear(40, 30, bias=False), nn.ReLU()]
         >>> x = torch.rand(100, 50, generator=torch.Generator().manual_seed(0))
         >>> inactive_units(shift_attack(nn.Sequential(*layers), shift=10), x)  # no unit that is on meets a negative column
         [0.75, 0.0]
@@ -122,10 +126,13 @@ def shift_attack(network: nn.Module, shift: int, row_share: float = 0.75, column
 
 
 def _first_two(network: nn.Module) -> tuple[Tensor, Tensor]:
-    weights = [module.weight.detach() for module in network.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
+    weights = [module.weight for module in network.modules() if isinstance(module, nn.Linear | nn.Conv2d)][:2]
+    if not all(isinstance(weight, nn.Parameter) for weight in weights):
+        raise ValueError("expected plain weights, not ones computed anew (weight_norm, a mask), which would undo the attack; attack first, "
+                         "or take that away by torch.nn.utils.parametrize.remove_parametrizations")
     if len(weights) < 2 or weights[1].shape[1] % len(weights[0]):
         raise ValueError("expected a network with two layers, nn.Linear or nn.Conv2d, the second of which reads the units of the first")
-    return weights[0], weights[1]
+    return weights[0].detach(), weights[1].detach()
 
 
 def _lowest_to(values: Tensor, block: Tensor) -> Tensor:
@@ -147,6 +154,9 @@ def inactive_units(network: nn.Module, images: Tensor) -> list[float]:
     Returns:
         A share in [0, 1] for each; of a convolution, the share of channels.
 
+    Raises:
+        ValueError: there are no images.
+
     Example:
         >>> import torch
         >>> from torch import nn
@@ -156,6 +166,8 @@ def inactive_units(network: nn.Module, images: Tensor) -> list[float]:
         >>> inactive_units(nn.Sequential(layer, nn.ReLU()), torch.rand(8, 1))
         [0.5]
     """
+    if not len(images):
+        raise ValueError("expected one image or more, there are none")
     shares = []
 
     def look(module: nn.Module, inputs: tuple[Tensor], outputs: Tensor) -> None:

@@ -13,8 +13,9 @@ Departures: a small CNN and Adam in place of a WideResNet for 200 epochs, at mos
 are shares of the image's side, as 25 of CIFAR-10's 32 pixels are. Corruptions are made here (`bakeoff.parts.corruptions`), the fifteen
 kinds of CIFAR-10-C at severities 1, 3 and 5. Both arms try four settings on the same held-out fifth of their training images, each for a
 sixth of their steps, and train the chosen one for the rest; the rule's baseline, training without augmentation, takes the sixth sixth.
-The control's four are the two known ends: Cutout of 1/4 and 1/2 of the image's side, and noise everywhere with s_max = 0.5 and 1. On two
-seeds apart the treatment had 72.9 and 75.4 %, the control 74.3 (noise chosen) and 71.3 % (Cutout chosen).
+The control's four are the two known ends: Cutout of 1/4 and 1/2 of the image's side, and noise everywhere with s_max = 0.5 and 1. Cutout
+fills with the mean of the training pixels, channel by channel, as zeros do after normalisation; black, the ground of these images, would
+often change nothing. At seeds 100 and 101 the treatment had 72.9 and 75.4 %, the control 70.2 and 74.1 % (Cutout of 1/4 chosen in both).
 
 Out of reach: ImageNet; a network trained to its end, where augmentation no longer costs what fitting still needs; the paper's finding that
 it lowers the sensitivity to high frequencies. The corruptions contain Gaussian noise, which the rule tests: see the side measures by kind.
@@ -37,9 +38,8 @@ from bakeoff.parts.supervised import train as learn
 PAPER = Paper(title="Improving Robustness Without Sacrificing Accuracy with Patch Gaussian Augmentation",
               authors=("Lopes", "Yin", "Poole", "Gilmer", "Cubuk"), year=2019, venue="arXiv", arxiv="1906.02611",
               also=("Patch Gaussian", "Patch Gaussian augmentation"))
-CLAIM = Claim(says="Noise in a random square of each training image makes a classifier more accurate on common corruptions than Cutout "
-                   "or noise everywhere, chosen by the same rule, at no cost in clean accuracy. On ImageNet-C a mean corruption error "
-                   "of 74.3 % is listed for the form with uniform noise, 76.7 % for plain training.",
+CLAIM = Claim(says="Noise in 1 random square of each training image makes a classifier more accurate on common corruptions than Cutout "
+                   "or noise everywhere, chosen by the same rule, at no cost in clean accuracy.",
               data="fashion-mnist", metric="mean corrupted accuracy", unit="percentage points", better="higher", margin=0.5, equal="steps",
               steps={"smoke": 24, "quick": 1800, "full": 60_000})
 __all__ = ["Cutout", "PatchGaussian", "choose"]
@@ -83,11 +83,12 @@ class PatchGaussian:
 
 
 class Cutout:
-    """One random square of each image set to an even grey. DeVries, Taylor, arXiv:1708.04552.
+    """One random square of each image set to an even colour. DeVries, Taylor, arXiv:1708.04552.
 
     Args:
         patch_size: side of the square in pixels.
-        fill: what it is filled with.
+        fill: what it is filled with, a number or one a channel (C, 1, 1): the mean of the training pixels, which is 0 if the images
+            are normalised.
 
     Example:
         >>> import torch
@@ -97,7 +98,7 @@ class Cutout:
         True
     """
 
-    def __init__(self, patch_size: int = 16, fill: float = 0.0):
+    def __init__(self, patch_size: int = 16, fill: float | Tensor = 0.0):
         self.patch_size, self.fill = patch_size, fill
 
     def __call__(self, images: Tensor, rng: torch.Generator) -> Tensor:
@@ -109,6 +110,11 @@ class Cutout:
         """
         _check(self.patch_size, images)
         return torch.where(squares(images, self.patch_size, rng), self.fill, images)
+
+
+def mean_colour(images: Tensor) -> Tensor:
+    """The mean of the pixels of images (N, C, H, W), channel by channel: (C, 1, 1)."""
+    return images.mean((0, 2, 3))[:, None, None]
 
 
 def squares(images: Tensor, side: int, rng: torch.Generator) -> Tensor:
@@ -181,8 +187,9 @@ def treatment(train, budget, seed):
 
 def control(train, budget, seed):
     """Noise everywhere, or a square cut out."""
-    side = min(train.pixels.shape[2:])
-    return tuned(train, budget, seed, [Cutout(side // 4), Cutout(side // 2), PatchGaussian(2 * side, 0.5), PatchGaussian(2 * side, 1.0)])
+    side, fill = min(train.pixels.shape[2:]), mean_colour(torch.tensor(train.pixels[:TRAINED]))
+    return tuned(train, budget, seed, [Cutout(side // 4, fill), Cutout(side // 2, fill),
+                                       PatchGaussian(2 * side, 0.5), PatchGaussian(2 * side, 1.0)])
 
 
 def score(model, test):
@@ -197,7 +204,8 @@ def score(model, test):
 def draw(model, test):
     x = torch.tensor(test.pixels[:8])
     side, rng = min(x.shape[2:]), torch.Generator().manual_seed(0)
-    rows = [x, PatchGaussian(25 * side // 32)(x, rng), Cutout(side // 2)(x, rng), *(corrupted(x, name, 3) for name in NAMES)]
+    patched = PatchGaussian(25 * side // 32)(x, rng), Cutout(side // 2, mean_colour(x))(x, rng)
+    rows = [x, *patched, *(corrupted(x, name, 3) for name in NAMES)]
     picture = torch.cat([torch.cat(list(row.movedim(1, -1)), 1) for row in rows])  # (18 H, 8 W, C)
     said = "Test images, with Patch Gaussian, with Cutout, and at severity 3: "
     return [Drawing.picture(said + ", ".join(NAMES).replace("_", " "), picture.numpy())]

@@ -90,7 +90,7 @@ class Smoothed:
             labels (B,), -1 where withheld, and radii (B,), 0 where withheld, in the unit of x.
 
         Raises:
-            ValueError: a number is out of range, x is not of finite floats and that shape, or the model gives no finite logits.
+            ValueError: a number is out of range, x is not of finite floats and that shape, or logits are not finite or not (B, K).
         """
         _require(0 < alpha < 1 and min(n0, n, batch) > 0, "alpha in (0, 1); n0, n and batch above 0")
         rng = self._rng(x)
@@ -113,7 +113,7 @@ class Smoothed:
             labels (B,), -1 where withheld.
 
         Raises:
-            ValueError: a number is out of range, x is not of finite floats and that shape, or the model gives no finite logits.
+            ValueError: a number is out of range, x is not of finite floats and that shape, or logits are not finite or not (B, K).
         """
         _require(0 < alpha < 1 and min(n, batch) > 0, "alpha in (0, 1); n and batch above 0")
         (first, second), (label, _) = (pair.T for pair in self._votes(x, n, batch, self._rng(x)).topk(2))  # each (B,)
@@ -135,6 +135,8 @@ class Smoothed:
                 image = torch.arange(start, min(start + batch, len(images) * n), device=images.device) // n  # (batch,)
                 noise = torch.randn(len(image), *images.shape[1:], generator=rng, dtype=images.dtype, device=images.device)
                 logits = self.model(noise.mul_(self.sigma).add_(images[image]))  # (batch, K)
+                _require(isinstance(logits, Tensor) and logits.ndim == 2 and len(logits) == len(image) and logits.shape[1] > 1,
+                         f"a model that gives logits (B, K), K >= 2, not {getattr(logits, 'shape', logits)}; of one logit z, stack (-z, z)")
                 _require(bool(logits.isfinite().all()), "finite logits; the model gives others, as one does whose training diverged")
                 votes = votes + torch.bincount(image * logits.shape[1] + logits.argmax(1), minlength=len(images) * logits.shape[1])
         return votes.view(len(images), -1).cpu()

@@ -13,14 +13,17 @@ by projected gradient steps on S from a random start in the L-infinity ball (10 
 The target is the teacher's answer at the clean x, so that S becomes as constant around x as T is right there. t is the
 temperature, 30 in the paper's code; alpha = 1 there. With radius 0 it is ordinary distillation, with alpha = 0 ordinary training.
 
-Departures: small CNNs and Adam on Fashion-MNIST at radius 0.1. The teacher is four times as wide, trained adversarially with 2 attack
-steps; its training is not counted, as in the paper: it is there before. The student's steps, images, attack (5 steps) and warm-up of the
-radius are the same in both arms. Tuned on training images kept aside, seed 100, 400 steps, accuracy and accuracy under 20-step PGD: the
-teacher 82 and 64 %; the control at rates of 1e-3, 3e-3, 1e-2, 2e-2 came to 57, 59, 66, 59 % under attack, 75 % without one at 1e-2; the
-treatment at 1e-2, 2e-2 to 64, 66 %, 79 % without (its attack had one start, the control's at all but 2e-2 two). t = 1 is taken, for a
-student of half the width at 1e-2 came to 53, 48, 47 % at t = 1, 5, 30 (its control to 61 %); 30 stays the default. A teacher trained for
-so short is hardly more robust than the student, and then little is to be expected. No defence that hides gradients: the test's attack is
-PGD on two losses, 3 starts each, on the student.
+Departures: small CNNs and Adam on Fashion-MNIST at radius 0.1. The teacher is eight times as wide, trained adversarially for 300 steps
+with 4 attack steps; its training is not counted, as in the paper: it is there before. The control trains it as well, to measure it alone.
+The student's steps, images, attack (5 steps) and warm-up of the radius are the same in both arms. What the paper starts from, a teacher
+more robust than the student trained alone, holds by a few points: on training images kept aside the teacher has 65 and 64 % under 20-step
+PGD (seeds 100 and 101), the control's student of width 2 61 and 56 %; of width 4 it has 66 %, and nothing to learn. The teacher's
+accuracy under attack is shown beside; where it is no better than the control's, the pair says nothing about the method. Rates were tuned
+on the same images and seeds, with a teacher of 400 steps (66 and 63 %): the control at 1e-2 and 2e-2 came to 61 and 56, 61 and 44 % under
+attack, the treatment to 59 and 49, 59 and 51 %; lower rates were tried for the control of width 4 alone, and were worse. So far from
+converged, the student does not reach its teacher. t = 1 is taken, for a student of width 2 at 1e-2 once came to 53, 48, 47 % at t = 1, 5,
+30, with a teacher of 64 %; 30 stays the default. No defence that hides gradients: the test's attack is PGD on two losses, 3 starts each,
+on the student. Seen at seed 100 on test images: the treatment 57 %, the control 53 %, the teacher 64 %.
 
 Out of reach: WideResNet-34-10 as teacher and MobileNetV2 as student, CIFAR-100, 200 epochs of SGD with its drops of the rate.
 """
@@ -38,7 +41,7 @@ from torch import Tensor, nn
 from bakeoff.baselines.adversarial_training import AdversarialTraining, climbed, tensor
 from bakeoff.claim import Claim, Drawing, Paper
 from bakeoff.errors import NotFitted
-from bakeoff.parts.attacks import accuracy, margin_loss, pgd, worst_of
+from bakeoff.parts.attacks import accuracy, cross_entropy, margin_loss, pgd, worst_of
 from bakeoff.parts.evaluating import evaluating
 from bakeoff.parts.learning import learn
 from bakeoff.parts.small_cnn import small_cnn
@@ -167,40 +170,54 @@ def ard_loss(student: nn.Module, teacher: nn.Module, x: Tensor, x_adv: Tensor, y
 
 RADIUS, WARM_UP = 0.1, 0.3
 ALIKE = {"batch_size": 64, "warm_up": WARM_UP}
-TEACHER = {"smoke": 10, "quick": 500, "full": 20_000}  # steps of its own training
+TEACHER = {"smoke": 10, "quick": 300, "full": 20_000}  # steps of its own training
 TESTED = {"smoke": 20, "quick": 500, "full": 2000}  # test images
+TAUGHT = 200  # of them, the teacher is attacked at
 
 
 def network(train, seed, width: int) -> nn.Module:
     return small_cnn(train.pixels.shape[1:], len(train.classes), seed=seed, width=width, hidden=8 * width)
 
 
+def robust_teacher(train, budget, seed) -> nn.Module:
+    """A network eight times as wide as the student, trained adversarially."""
+    method = AdversarialTraining(network(train, seed, 16), radius=RADIUS, attack_steps=4, learning_rate=5e-3, **ALIKE, seed=seed)
+    return method.fit(train.pixels, train.labels, steps=TEACHER[budget.name]).network
+
+
+def withstood(network: nn.Module, x: Tensor, y: Tensor) -> float:
+    """Accuracy in percent under 20-step PGD on two losses, 3 starts each."""
+    attacked = [pgd(network, x, y, radius=RADIUS, steps=20, restarts=3, loss=loss, keep="first", seed=seed)
+                for seed, loss in ((1, cross_entropy), (2, margin_loss))]
+    return 100 * accuracy(network, worst_of(network, x, y, attacked), y)
+
+
 def treatment(train, budget, seed):
-    """The narrow network distilled at attacked images from one four times as wide, which was trained adversarially."""
-    teacher = AdversarialTraining(network(train, seed, 16), radius=RADIUS, attack_steps=2, learning_rate=5e-3, **ALIKE, seed=seed)
-    teacher.fit(train.pixels, train.labels, steps=TEACHER[budget.name])
-    method = RobustDistillation(network(train, seed, 4), teacher.network, RADIUS, attack_steps=5, temperature=1.0, learning_rate=2e-2,
+    """The narrow network distilled at attacked images from the teacher."""
+    teacher = robust_teacher(train, budget, seed)
+    method = RobustDistillation(network(train, seed, 2), teacher, RADIUS, attack_steps=5, temperature=1.0, learning_rate=2e-2,
                                 **ALIKE, seed=seed)
-    return method.fit(train.pixels, train.labels, steps=budget.steps, on_step=budget.spend).network, TESTED[budget.name]
+    return method.fit(train.pixels, train.labels, steps=budget.steps, on_step=budget.spend).network, TESTED[budget.name], teacher
 
 
 def control(train, budget, seed):
-    """The narrow network trained adversarially."""
-    method = AdversarialTraining(network(train, seed, 4), radius=RADIUS, attack_steps=5, learning_rate=1e-2, **ALIKE, seed=seed)
-    return method.fit(train.pixels, train.labels, steps=budget.steps, on_step=budget.spend).network, TESTED[budget.name]
+    """The narrow network trained adversarially; the teacher is only measured."""
+    method = AdversarialTraining(network(train, seed, 2), radius=RADIUS, attack_steps=5, learning_rate=1e-2, **ALIKE, seed=seed)
+    method.fit(train.pixels, train.labels, steps=budget.steps, on_step=budget.spend)
+    return method.network, TESTED[budget.name], robust_teacher(train, budget, seed)
 
 
 def score(model, test):
-    network, images = model
+    network, images, teacher = model
     x, y = torch.tensor(test.pixels[:images]), torch.tensor(test.labels[:images])
-    attacked = [pgd(network, x, y, radius=RADIUS, steps=20, restarts=3, keep="first", seed=1),
-                pgd(network, x, y, radius=RADIUS, steps=20, restarts=3, loss=margin_loss, keep="first", seed=2)]
-    return {CLAIM.metric: 100 * accuracy(network, worst_of(network, x, y, attacked), y),
-            "accuracy": 100 * accuracy(network, x, y)}
+    return {CLAIM.metric: withstood(network, x, y),
+            "accuracy": 100 * accuracy(network, x, y),
+            "the teacher's accuracy under attack": withstood(teacher, x[:TAUGHT], y[:TAUGHT]),
+            "the teacher's accuracy": 100 * accuracy(teacher, x, y)}
 
 
 def draw(model, test):
-    network, _ = model
+    network, *_ = model
     x, y = torch.tensor(test.pixels[:8]), torch.tensor(test.labels[:8])
     attacked = pgd(network, x, y, radius=RADIUS, steps=20)
     with torch.no_grad():

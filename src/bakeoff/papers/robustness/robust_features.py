@@ -73,7 +73,7 @@ def nonrobust_dataset(model: nn.Module, images: Tensor, labels: Tensor, radius: 
         The changed images (N, C, H, W) and their targets (N,).
 
     Raises:
-        ValueError: another mode, no images, or not one label each.
+        ValueError: another mode, no images or none in [0, 1], or not one label each.
 
     Example:
         >>> import torch
@@ -90,6 +90,7 @@ def nonrobust_dataset(model: nn.Module, images: Tensor, labels: Tensor, radius: 
         raise ValueError(f"mode is {mode!r}; expected 'random' or 'shifted'")
     if len(images) == 0 or labels.shape != images.shape[:1]:
         raise ValueError(f"{len(images)} images with labels of shape {tuple(labels.shape)}; expected some, and one label each")
+    _in_range(images)
     with evaluating(model), torch.no_grad():
         classes = model(images[:1]).shape[1]
     rng = torch.Generator().manual_seed(seed)
@@ -117,7 +118,7 @@ def robust_dataset(embed: nn.Module | Callable[[Tensor], Tensor], images: Tensor
         (N, C, H, W), to be paired with the labels of `images`.
 
     Raises:
-        ValueError: no images, or other starts than one for each.
+        ValueError: no images, other starts than one for each, or pixels outside [0, 1].
 
     Example:
         >>> import torch
@@ -132,12 +133,18 @@ def robust_dataset(embed: nn.Module | Callable[[Tensor], Tensor], images: Tensor
         starts = images[torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))]
     if len(images) == 0 or starts.shape != images.shape:
         raise ValueError(f"starts of shape {tuple(starts.shape)} for images of {tuple(images.shape)}; expected some, one start each")
+    _in_range(images, starts)
     return torch.cat([_towards(embed, x, start, steps, step_size) for x, start in
                       zip(images.split(batch), starts.split(batch), strict=True)])
 
 
+def _in_range(*batches: Tensor) -> None:
+    if not all(images.is_floating_point() and bool(((images >= 0) & (images <= 1)).all()) for images in batches):
+        raise ValueError("expected finite pixels in [0, 1], as floats; divide bytes by 255")
+
+
 def _towards(embed: Callable[[Tensor], Tensor], x: Tensor, made: Tensor, steps: int, step_size: float) -> Tensor:
-    with evaluating(embed) if isinstance(embed, nn.Module) else nullcontext():
+    with evaluating(embed) if isinstance(embed, nn.Module) else nullcontext(), torch.enable_grad():
         goal = embed(x).detach()  # (B, ...)
         for _ in range(steps):
             made = made.detach().requires_grad_()

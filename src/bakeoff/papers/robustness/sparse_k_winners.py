@@ -14,12 +14,14 @@ of k in n match by accident with a probability that falls exponentially in n, wh
 The network: convolution 5 x 5 with 30 channels, maximum over 2 x 2, k = 400 of 4,320; dense layer of 150, k = 50, 30 % of its weights;
 dense layer to the classes. b starts at 1.5 and takes a factor 0.85 an epoch.
 
-Departures: 8,000 images and three epochs of Adam instead of 60,000 and 15 of SGD; the first epoch is not in batches of 4; the dense
-network is as wide as the sparse one (the paper's has 1,000 units). Tuned was each arm's mean accuracy in noise on 300 training images
-kept aside, by learning rate, weight decay and, for the dense one, dropout. Learning rate 0.003 was best for both. Decay decides: dense
-with dropout 0.5 had 53, 63, 80, 82 and 85 % at decays 0, 0.3, 1, 3 and 6 (77 % at 3 without dropout); sparse had 83, 84 and 84 % at 0, 1
-and 3, and 73 % without boosting. So k-winners stand noise untuned, and a dense network with the strongest decay tried stands it as
-well, at about 1 point less clean accuracy. Weights outside a mask are decayed but never read.
+Departures: 8,000 images and three epochs of Adam at `quick` instead of 60,000 and 15 of SGD; the first epoch is not in batches of 4; the
+dense network is as wide as the sparse one (the paper's has 1,000 units). Tuned was each arm's mean accuracy in noise on training images
+kept aside, by learning rate, weight decay and, for the dense one, dropout. First on 300 images: rate 0.003 was best for both; dense with
+dropout 0.5 had 53, 63, 80, 82 and 85 % at decays 0, 0.3, 1, 3 and 6 (77 % at 3 without dropout), sparse 83, 84 and 84 % at 0, 1 and 3,
+and 73 % without boosting. Then on 500 images and other seeds, as dense was still rising: on two, dense had 83.8, 81.6, 67.7 and 63.5 % at
+3, 6, 10 and 15, sparse 86.4, 87.8 and 76.5 % at 1, 3 and 6; on two more, dense 83.7 and 77.5 % at 3 and 6, sparse 87.0 and 86.2 % at 1
+and 3. By the mean of these four seeds both have decay 3, dense 83.7 % (79 to 89) and 95 % clean, sparse 87.0 % (83 to 90) and 93 % clean.
+So k-winners stand noise untuned, and decay brings a dense network most of the way. Weights outside a mask are decayed but never read.
 Noise is the paper's: a share of the pixels, 0 to 50 %, is set to the mean of the training pixels plus two standard deviations.
 
 Out of reach: Google's spoken commands, the two-layer networks, and sparse computation itself: masked weights cost as much as dense ones.
@@ -181,7 +183,7 @@ def bright_noise(images: Tensor, share: float, value: float | Tensor, *, seed: i
     """
     flat = images.flatten(1)
     order = torch.rand(flat.shape, generator=torch.Generator().manual_seed(seed))
-    chosen = order.topk(int(share * flat.shape[1])).indices.to(images.device)  # (B, pixels)
+    chosen = order.topk(round(share * flat.shape[1])).indices.to(images.device)  # (B, pixels)
     return flat.scatter(1, chosen, float(value)).view_as(images)
 
 
@@ -199,12 +201,14 @@ def small_net(shape, classes: int, seed: int, *, sparse: bool, dropout: float = 
     return nn.Sequential(convolution, nn.MaxPool2d(2), first, nn.Flatten(), hidden, second, last)
 
 
-SAMPLES, BATCH, TESTED = 8000, 64, 300
+BATCH = 64
+SIZES = {"smoke": (8000, 300), "quick": (8000, 300), "full": (56_000, 10_000)}  # training images, test images
 
 
 def trained(train, budget, seed, network, *, weight_decay: float):
-    """The network after the budget's steps, boosting weakened after each epoch; and mean and deviation of the pixels it was taught on."""
-    x, y, steps = torch.tensor(train.pixels[:SAMPLES]), torch.tensor(train.labels[:SAMPLES]), 0
+    """The network after the budget's steps, boosting weakened after each epoch; mean and deviation of its pixels; the test's size."""
+    samples, tested = SIZES[budget.name]
+    x, y, steps = torch.tensor(train.pixels[:samples]), torch.tensor(train.labels[:samples]), 0
     mean, deviation = x.mean(), x.std()
 
     def on_step(loss: float) -> None:
@@ -222,31 +226,33 @@ def trained(train, budget, seed, network, *, weight_decay: float):
 
     learn(network, (x - mean) / deviation, y, loss, steps=budget.steps, learning_rate=3e-3, batch_size=BATCH, seed=seed,
           weight_decay=weight_decay, on_step=on_step)
-    return network, mean, deviation
+    return network, mean, deviation, tested
 
 
 def accuracy(model, x, y, share: float) -> float:
     """In percent, with a share of the pixels two deviations above the mean."""
-    network, mean, deviation = model
+    network, mean, deviation, _ = model
+    noisy = (bright_noise(x, share, mean + 2 * deviation) - mean) / deviation
     with torch.no_grad():
-        return 100 * (network((bright_noise(x, share, mean + 2 * deviation) - mean) / deviation).argmax(1) == y).double().mean().item()
+        return 100 * (torch.cat([network(part) for part in noisy.split(500)]).argmax(1) == y).double().mean().item()
 
 
 def treatment(train, budget, seed):
     """Sparse weights and k-winners."""
     network = small_net(train.pixels.shape[1:], len(train.classes), seed, sparse=True)
-    return trained(train, budget, seed, network, weight_decay=1.0)
+    return trained(train, budget, seed, network, weight_decay=3.0)
 
 
 def control(train, budget, seed):
     """The same layers dense and with ReLU, dropout and weight decay tuned."""
     network = small_net(train.pixels.shape[1:], len(train.classes), seed, sparse=False, dropout=0.5)
-    return trained(train, budget, seed, network, weight_decay=6.0)
+    return trained(train, budget, seed, network, weight_decay=3.0)
 
 
 def score(model, test):
     """Accuracy in percent: the mean over eleven levels of noise (judged), without noise, and at some levels."""
-    x, y = torch.tensor(test.pixels[:TESTED]), torch.tensor(test.labels[:TESTED])
+    *_, tested = model
+    x, y = torch.tensor(test.pixels[:tested]), torch.tensor(test.labels[:tested])
     found = {level: accuracy(model, x, y, level / 100) for level in range(0, 51, 5)}
     return {CLAIM.metric: sum(found.values()) / len(found),
             **{f"accuracy with {level} % of the pixels bright": found[level] for level in range(0, 51, 10)}}
@@ -254,7 +260,7 @@ def score(model, test):
 
 def draw(model, test):
     """Test images at rising noise, and how they are read."""
-    network, mean, deviation = model
+    network, mean, deviation, _ = model
     x, rows, said = torch.tensor(test.pixels[:8]), [], []
     for share in (0.0, 0.1, 0.3, 0.5):
         noisy = bright_noise(x, share, mean + 2 * deviation)

@@ -96,7 +96,8 @@ def pgd(model: nn.Module, x: Tensor, y: Tensor, *, radius: float, norm: float = 
         >>> bool((moved - x).norm() <= 0.1)
         True
     """
-    require(norm in NORMS and radius >= 0, f"expected norm math.inf, 2 or 1 and a radius of at least 0, got {norm} and {radius}")
+    require(norm in NORMS and 0 <= radius < math.inf, f"expected norm math.inf, 2 or 1 and a finite radius from 0, got {norm} and {radius}")
+    require(step_size is None or 0 <= step_size < math.inf, f"expected a finite step_size of at least 0, got {step_size}")
     require(min(steps, restarts, draws) > 0 and noise >= 0, "expected steps, restarts and draws above 0, and noise of at least 0")
     require(keep in ("best", "first", "last"), f"expected keep 'best', 'first' or 'last', got {keep!r}")
     require(keep != "last" or restarts == 1, "expected one restart with keep='last', which compares nothing")

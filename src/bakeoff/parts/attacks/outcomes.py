@@ -68,9 +68,9 @@ def right(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     Raises:
         ValueError: x and y do not fit each other, or logits are not finite.
     """
-    require(len(x) == len(y), f"expected one label an input, got {len(x)} inputs and {len(y)} labels")
+    _labels(x, y)
     with evaluating(model), torch.no_grad():
-        return finite(model(x)).argmax(1) == y
+        return finite(model(x), y).argmax(1) == y
 
 
 def accuracy(model: nn.Module, x: Tensor, y: Tensor, batch: int = 500) -> float:
@@ -92,7 +92,8 @@ def accuracy(model: nn.Module, x: Tensor, y: Tensor, batch: int = 500) -> float:
         >>> accuracy(nn.Identity(), torch.eye(3), torch.tensor([0, 1, 1]))
         0.6666666666666666
     """
-    require(len(x) == len(y) > 0, f"expected one label an input and at least one, got {len(x)} inputs and {len(y)} labels")
+    _labels(x, y)
+    require(len(x) > 0, "expected at least one input")
     return sum(int(right(model, *part).sum()) for part in zip(x.split(batch), y.split(batch), strict=True)) / len(x)
 
 
@@ -120,7 +121,7 @@ def worst_of(model: nn.Module, x: Tensor, y: Tensor, candidates: Sequence[Tensor
     for candidate in (x, *candidates):
         require(candidate.shape == x.shape, f"expected candidates of shape {tuple(x.shape)}, got {tuple(candidate.shape)}")
         with evaluating(model), torch.no_grad():
-            logits = finite(model(candidate))
+            logits = finite(model(candidate), y)
         height = margin_loss(logits, y).masked_fill(logits.argmax(1) != y, torch.inf)
         better = torch.ones_like(y, dtype=torch.bool) if top is None else height > top
         worst[better] = candidate[better].detach()
@@ -134,10 +135,14 @@ def fools(logits: Tensor, y: Tensor, targeted: bool) -> Tensor:
     return said == y if targeted else said != y
 
 
-def finite(logits: Tensor) -> Tensor:
-    """The logits themselves, looked at: (B, K), all finite, or ValueError."""
+def finite(logits: Tensor, y: Tensor | None = None) -> Tensor:
+    """The logits themselves, looked at: (B, K), all finite, and the classes y among 0..K-1; or ValueError."""
+    require(isinstance(logits, Tensor), f"expected a model that gives logits (B, K), got {type(logits).__name__}")
     require(logits.ndim == 2 and logits.shape[1] > 1, f"expected a model that gives logits (B, K), K >= 2, got {tuple(logits.shape)}")
     require(bool(logits.detach().isfinite().all()), "expected finite logits; the model gives others, as one does whose training diverged")
+    if y is not None and len(y):
+        low, high = int(y.min()), int(y.max())
+        require(low >= 0 and high < logits.shape[1], f"expected classes 0 to {logits.shape[1] - 1}, one a logit, got {low} to {high}")
     return logits
 
 
@@ -146,19 +151,34 @@ def slope(model: nn.Module, x: Tensor, loss) -> tuple[Tensor, Tensor, Tensor]:
     x = x.detach().requires_grad_()
     logits = finite(model(x))
     values = loss(logits)
+    require(not bool(values.detach().isnan().any()), "expected a loss that is a number, it gives NaN")
     return logits.detach(), values.detach(), torch.autograd.grad(values.sum(), x)[0]
 
 
 @contextmanager
 def attacking(model: nn.Module, x: Tensor, y: Tensor, bounds: tuple[float, float]) -> Iterator[tuple[Tensor, Tensor]]:
     """Inputs looked at, the model in evaluation mode, gradients on whatever surrounds the call; gives x and y detached."""
+    require(isinstance(model, nn.Module), f"expected a torch.nn.Module, got {type(model).__name__}")
     require(isinstance(x, Tensor) and x.is_floating_point() and x.ndim > 1,
             "expected x as a tensor of floats (B, ...); for one image, x[None]")
-    require(isinstance(y, Tensor) and y.shape == x.shape[:1] and not y.is_floating_point(),
-            f"expected y as whole numbers of shape ({len(x)},), one class an input")
+    _labels(x, y)
+    for parameter in model.parameters():
+        require(parameter.dtype == x.dtype, f"expected x in the model's {parameter.dtype}, got {x.dtype}; x.to({parameter.dtype}) is it")
+        break
     low, high = bounds
     require(low < high, f"expected bounds (lowest, highest), got {bounds}")
     require(len(x) == 0 or bool((x >= low).all() and (x <= high).all()),
             f"expected finite x in {bounds}; scale the images, or give the bounds they have as bounds=")
-    with evaluating(model), torch.inference_mode(False), torch.enable_grad():
-        yield x.detach().clone(), y.detach().long()
+    with evaluating(model), torch.inference_mode(False):
+        x, y = x.detach().clone(), y.detach().long()
+        with torch.no_grad():
+            if len(x):
+                finite(model(x[:1]), y)
+        with torch.enable_grad():
+            yield x, y
+
+
+def _labels(x: Tensor, y: Tensor) -> None:
+    require(isinstance(y, Tensor) and y.shape == x.shape[:1] and not y.is_floating_point(),
+            f"expected y as whole numbers of shape ({len(x)},), one class an input; got {getattr(y, 'dtype', type(y).__name__)}, "
+            f"{tuple(getattr(y, 'shape', ()))}")
