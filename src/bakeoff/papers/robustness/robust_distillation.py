@@ -38,7 +38,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bakeoff.baselines.adversarial_training import AdversarialTraining, climbed, tensor
+from bakeoff.baselines.adversarial_training import AdversarialTraining, climbed, pictures, tensor
 from bakeoff.claim import Claim, Drawing, Paper
 from bakeoff.errors import NotFitted
 from bakeoff.parts.attacks import accuracy, cross_entropy, margin_loss, pgd, worst_of
@@ -105,7 +105,7 @@ class RobustDistillation:
                                (0 <= self.warm_up <= 1, "warm_up in [0, 1]")):
             if not good:
                 raise ValueError(f"expected {expected}")
-        self._network = learn(deepcopy(self.student), tensor(images), tensor(labels), self._loss, steps=steps,
+        self._network = learn(deepcopy(self.student), *pictures(images, labels), self._loss, steps=steps,
                               learning_rate=self.learning_rate, batch_size=self.batch_size, seed=self.seed, on_step=on_step)
         return self
 
@@ -123,7 +123,7 @@ class RobustDistillation:
             NotFitted: before `fit`.
         """
         with torch.no_grad():
-            return self.network(tensor(images)).argmax(1)
+            return self.network(tensor(images).float()).argmax(1)
 
     def _loss(self, student: nn.Module, x: Tensor, y: Tensor, rng: torch.Generator, done: float) -> Tensor:
         radius = self.radius * (min(1.0, done / self.warm_up) if self.warm_up else 1.0)
