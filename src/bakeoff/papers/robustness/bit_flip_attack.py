@@ -104,9 +104,11 @@ class QuantizedModel(nn.Module):
         return self.model(x)
 
     def get_extra_state(self):
+        """The stored bits, as `state_dict` keeps them."""
         return {"bits": self.bits, "codes": self.codes, "steps": self.steps}
 
     def set_extra_state(self, state) -> None:
+        """Take over the stored bits in a `state` that `get_extra_state` gave."""
         self.bits, self.codes, self.steps = (deepcopy(state[name]) for name in ("bits", "codes", "steps"))
 
     def flip(self, layer: str, index: int, bit: int) -> None:
