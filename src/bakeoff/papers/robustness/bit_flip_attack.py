@@ -124,7 +124,7 @@ class QuantizedModel(nn.Module):
         self.layers[layer].weight.view(-1)[index] = code * self.steps[layer]
 
     def gradients(self, x: Tensor, y: Tensor) -> tuple[float, dict[str, Tensor]]:
-        """The loss of a batch (B, ...) of classes (B,), and its derivatives in the codes of every layer: dL/dw * step, as the weight."""
+        """The loss of a batch x (B, ...) of classes y (B,), and its derivatives in every layer's codes: dL/dw * step, as the weight."""
         weights = {f"{name}.weight".lstrip("."): layer.weight.detach().requires_grad_() for name, layer in self.layers.items()}
         with evaluating(self.model), torch.enable_grad():
             loss = F.cross_entropy(torch.func.functional_call(self.model, weights, (x,)), y)
@@ -132,7 +132,7 @@ class QuantizedModel(nn.Module):
         return loss.item(), {name: gradient * self.steps[name] for name, gradient in zip(self.layers, found, strict=True)}
 
     def loss(self, x: Tensor, y: Tensor) -> float:
-        """The cross-entropy of a batch (B, ...) of classes (B,), in evaluation mode."""
+        """The cross-entropy of a batch x (B, ...) of classes y (B,), in evaluation mode."""
         with evaluating(self.model), torch.no_grad():
             return F.cross_entropy(self(x), y).item()
 
