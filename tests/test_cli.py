@@ -36,6 +36,13 @@ def test_help_and_list_answer_in_under_300_ms_without_torch(words, own_paper, ca
         subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
 
 
+def test_a_run_of_which_no_pair_was_finished_prints_its_result_and_fails(own_paper, capsys):
+    code, out, err = run(capsys, "run", own_paper(treatment="raise ValueError('a wrong turn')"), "--budget", "smoke", "--pairs", "1", "--json")
+    (result,) = json.loads(out)
+    assert (code, result["pairs"], result["failed"] > 0) == (1, 0, True)
+    assert "no pair was finished" in err
+
+
 def test_a_run_prints_one_result_a_claim_with_the_promised_names(own_paper, capsys):
     code, out, err = run(capsys, "run", own_paper(), "--budget", "smoke", "--pairs", "12", "--seed", "3", "--json")
     result, = json.loads(out)
