@@ -37,7 +37,8 @@ def test_help_and_list_answer_in_under_300_ms_without_torch(words, own_paper, ca
 
 
 def test_a_run_of_which_no_pair_was_finished_prints_its_result_and_fails(own_paper, capsys):
-    code, out, err = run(capsys, "run", own_paper(treatment="raise ValueError('a wrong turn')"), "--budget", "smoke", "--pairs", "1", "--json")
+    slug = own_paper(treatment="raise ValueError('a wrong turn')")
+    code, out, err = run(capsys, "run", slug, "--budget", "smoke", "--pairs", "1", "--json")
     (result,) = json.loads(out)
     assert (code, result["pairs"], result["failed"] > 0) == (1, 0, True)
     assert "no pair was finished" in err
