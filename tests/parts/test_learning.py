@@ -1,11 +1,12 @@
 """The loop with a loss of one's own, against the loop for the cross-entropy and against steps of AdamW written out."""
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from bakeoff.parts.learning import learn
+from bakeoff.parts.learning import class_numbers, inputs, learn
 from bakeoff.parts.seeding import seeded
 from bakeoff.parts.supervised import minibatches, train
 
@@ -58,8 +59,8 @@ def test_the_loss_sees_the_rows_in_order_in_training_mode_and_how_far_it_is():
         return cross_entropy(network, inputs, labels, rng, done)
 
     learn(network.eval(), x, y, watched, steps=8, learning_rate=0.01, batch_size=16, seed=5)
-    for (inputs, labels, _), batch in zip(seen, rows, strict=True):
-        assert torch.equal(inputs, x[batch])
+    for (given, labels, _), batch in zip(seen, rows, strict=True):
+        assert torch.equal(given, x[batch])
         assert torch.equal(labels, y[batch])
     assert [done for *_, done in seen] == [step / 8 for step in range(8)]
 
@@ -107,3 +108,60 @@ def test_a_training_that_diverged_says_so():
     with pytest.raises(ValueError, match="not finite after training"):
         learn(nn.Linear(2, 2), torch.ones(4, 2), torch.zeros(4), lambda network, x, y, rng, done: network(x).sum() * float("nan"),
               steps=1, learning_rate=0.1, batch_size=2, seed=0)
+
+
+class Restless(nn.Module):
+    """Draws from torch's global generator in every mode, as Monte-Carlo dropout does."""
+
+    def __init__(self):
+        super().__init__()
+        with seeded(0):
+            self.last = nn.Linear(3, 4)
+
+    def forward(self, x):
+        return self.last(F.dropout(x, 0.5, training=True))
+
+
+def test_what_the_network_draws_follows_the_seed_and_the_global_generator_is_left_alone():
+    def fitted(seed):
+        network, (_, x, y) = Restless(), problem()
+        return learn(network, x, y, cross_entropy, steps=6, learning_rate=0.01, batch_size=16, seed=seed).last.weight.detach()
+
+    with seeded(11):
+        first, after = fitted(5), torch.rand(3)
+        same = fitted(5)
+    with seeded(11):
+        assert torch.equal(after, torch.rand(3))
+    assert torch.equal(first, same)
+    assert not torch.equal(first, fitted(6))
+
+
+@pytest.mark.parametrize(("values", "bounds", "said"), [
+    (torch.tensor([[0, 255]], dtype=torch.uint8), (0.0, 1.0), "values in .0, 1., found torch.uint8 from 0 to 255; divide bytes by 255"),
+    (torch.tensor([[0.0, 255.0]]), (0.0, 1.0), "values in .0, 1., found torch.float32 from 0 to 255; divide bytes by 255"),
+    (np.array([[-0.5, 0.5]]), (0.0, 1.0), "torch.float64 from -0.5 to 0.5"), (torch.tensor([[0.0, torch.nan]]), (0.0, 1.0), "nan"),
+    (torch.tensor([[0.0, torch.inf]]), None, "finite floats"),
+    (torch.tensor([[3, 4]]), None, "finite floats, found torch.int64 from 3 to 4")])
+def test_inputs_out_of_bounds_not_finite_or_of_bytes_are_told(values, bounds, said):
+    with pytest.raises(ValueError, match=said):
+        inputs(values, bounds=bounds)
+
+
+def test_inputs_come_in_the_precision_of_the_network_with_the_values_they_had():
+    values = np.linspace(-1, 2, 6).reshape(2, 3)
+    values.flags.writeable = False
+    found = inputs(values, nn.Linear(3, 1), bounds=(-1, 2))
+    assert found.dtype == torch.float32
+    assert found.tolist() == values.astype(np.float32).tolist()
+    assert inputs(values, nn.Flatten(), bounds=None).tolist() == values.tolist()
+    assert inputs(torch.zeros(0, 3)).shape == (0, 3)
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 4], [0, -100, 1], [0.0, 1.0, 2.0], [0, 1], [[0], [1], [2]]])
+def test_class_numbers_that_the_network_has_no_answers_for_are_told(labels):
+    with pytest.raises(ValueError, match="expected 3 class numbers from 0 to 3"):
+        class_numbers(np.array(labels), nn.Linear(2, 4), torch.zeros(3, 2))
+    if np.shape(labels) == (3,) and isinstance(labels[0], int):
+        with pytest.raises(ValueError, match="expected 3 class numbers from 0 to 3"):
+            learn(nn.Linear(2, 4), torch.zeros(3, 2), torch.tensor(labels), cross_entropy, steps=1, learning_rate=0.1, batch_size=2, seed=0)
+    assert class_numbers(np.array([3, 0, 1], dtype=np.uint8), nn.Linear(2, 4), torch.zeros(3, 2)).tolist() == [3, 0, 1]

@@ -23,15 +23,44 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import NotFitted
-from ..parts.attacks.balls import NORMS, random_change, room, steepest, within
+from ..parts.attacks.balls import NORMS, inside, random_change, steepest
 from ..parts.attacks.outcomes import cross_entropy
 from ..parts.evaluating import evaluating
-from ..parts.learning import learn
+from ..parts.learning import inputs, learn, tensor
 
 BOUNDS = (0.0, 1.0)
 
 
-class AdversarialTraining:
+class LearnsPictures:
+    """What the methods share that train a copy of a network on pictures: the end of `fit`, `network` and `predict`.
+
+    A subclass has the `_loss` of a minibatch that `parts.learning.learn` asks for.
+    """
+
+    def _learn(self, start: nn.Module, images, labels, **settings):
+        """`settings` are those of `learn`."""
+        self._network = learn(deepcopy(start), *pictures(images, labels), self._loss, **settings)
+        return self
+
+    @property
+    def network(self) -> nn.Module:
+        """The trained network, in evaluation mode."""
+        if not hasattr(self, "_network"):
+            raise NotFitted()
+        return self._network
+
+    def predict(self, images) -> Tensor:
+        """The class (B,) of each of the images (B, C, H, W).
+
+        Raises:
+            NotFitted: before `fit`.
+            ValueError: images are not floats in [0, 1].
+        """
+        with torch.no_grad():
+            return self.network(inputs(images, self.network)).argmax(1)
+
+
+class AdversarialTraining(LearnsPictures):
     """Training of a classifier on the changed images that fool it most.
 
     With fraction 0, or radius 0, it is standard training (`parts.supervised.train`), bit for bit.
@@ -78,25 +107,8 @@ class AdversarialTraining:
             ValueError: a setting is out of its range, or images and labels are not as above.
         """
         self._check()
-        self._network = learn(deepcopy(self.start), *pictures(images, labels), self._loss, steps=steps,
-                              learning_rate=self.learning_rate, batch_size=self.batch_size, seed=self.seed, on_step=on_step)
-        return self
-
-    @property
-    def network(self) -> nn.Module:
-        """The trained network, in evaluation mode."""
-        if not hasattr(self, "_network"):
-            raise NotFitted()
-        return self._network
-
-    def predict(self, images) -> Tensor:
-        """The class (B,) of each of the images (B, C, H, W).
-
-        Raises:
-            NotFitted: before `fit`.
-        """
-        with torch.no_grad():
-            return self.network(tensor(images).float()).argmax(1)
+        return self._learn(self.start, images, labels, steps=steps, learning_rate=self.learning_rate, batch_size=self.batch_size,
+                           seed=self.seed, on_step=on_step)
 
     def _loss(self, network: nn.Module, x: Tensor, y: Tensor, rng: torch.Generator, done: float) -> Tensor:
         radius = self.radius * (min(1.0, done / self.warm_up) if self.warm_up else 1.0)
@@ -122,7 +134,7 @@ def climbed(network: nn.Module, x: Tensor, y: Tensor, *, radius: float, norm: fl
             step_size: float | None = None, loss: Callable[[Tensor, Tensor], Tensor] = cross_entropy) -> Tensor:
     """Where `steps` gradient steps up the loss lead in the ball around x, in [0, 1]: `steps` passes, and none to judge the end.
 
-    In L-infinity the ball is kept up to the rounding of x + radius; `parts.attacks` keeps it exactly, for somewhat more time.
+    Ball and box are kept exactly, as by `parts.attacks`.
 
     Args:
         network: (B, ...) -> (B, K) logits; looked at in evaluation mode, its gradients untouched.
@@ -148,29 +160,15 @@ def climbed(network: nn.Module, x: Tensor, y: Tensor, *, radius: float, norm: fl
     if not radius:
         return x.clone()
     step_size = 2.5 * radius / steps if step_size is None else step_size
-    lowest, highest = (x - radius).clamp_min(0), (x + radius).clamp_max(1)  # ball and box in one, if the ball is L-infinity's
-
-    def climb(at: Tensor, slope: Tensor) -> Tensor:
-        if norm == math.inf:
-            return torch.add(at, slope.sign(), alpha=step_size).clamp_(lowest, highest)
-        return within(x, at - x + step_size * steepest(slope, norm, room(at, slope, BOUNDS)), radius, norm, BOUNDS)
-
-    at = within(x, random_change(x, radius, norm, rng), radius, norm, BOUNDS)
+    nearest = inside(x, radius, norm, BOUNDS)
+    at = nearest(x + random_change(x, radius, norm, rng))
     with evaluating(network), torch.enable_grad():
         for _ in range(steps):
             at.requires_grad_(True)
             slope, = torch.autograd.grad(loss(network(at), y).sum(), at)
-            at = climb(at.detach(), slope)
+            at = at.detach()
+            at = nearest(torch.add(at, steepest(slope, norm, at, BOUNDS), alpha=step_size))
     return at
-
-
-def tensor(values) -> Tensor:
-    """A tensor of an array, or the tensor itself.
-
-    Args:
-        values: numbers of any shape; read-only arrays are welcome.
-    """
-    return values if isinstance(values, Tensor) else torch.tensor(values)
 
 
 def pictures(images, labels) -> tuple[Tensor, Tensor]:

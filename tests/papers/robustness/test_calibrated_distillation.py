@@ -66,7 +66,8 @@ def test_a_step_of_training_follows_the_slope_of_the_softened_cross_entropy(monk
     monkeypatch.setattr(paper, "learn", lambda network, x, wanted, loss, **how: losses.update(loss=loss, wanted=wanted) or network)
     monkeypatch.setattr(paper, "mean_probabilities", lambda networks, images: q)
     for temperature in (1.0, 3.0):
-        ImprovedDistillation(nn.Identity(), [], sharpen=0.0, correct=False, mix=False, temperature=temperature).fit(q, y, steps=1)
+        how = {"sharpen": 0.0, "correct": False, "mix": False, "temperature": temperature}
+        ImprovedDistillation(nn.Identity(), [nn.Identity()], **how).fit(q, y, steps=1)
         for logits in (q.log(), q.log() + 0.3 * torch.eye(4, 5)):
             z = logits.clone().requires_grad_()
             slope, = torch.autograd.grad(losses["loss"](nn.Identity(), z, losses["wanted"], None, 0.0), z)
@@ -108,3 +109,25 @@ def test_numbers_out_of_range_are_refused():
     for call in (lambda: distillation_targets(q, y, sharpen=1.5), lambda: distillation_targets(q, y[:3]), lambda: softened(q, 0.0)):
         with pytest.raises(ValueError, match="expected"):
             call()
+    for labels in (y - 1, y + 1, y.float()):
+        with pytest.raises(ValueError, match="expected labels as whole numbers from 0 to 4"):
+            distillation_targets(q, labels)
+    with pytest.raises(ValueError, match=r"expected values in \[0, 1\], found torch.float64 from"):
+        distillation_targets(100 * q, y)
+    network = nn.Linear(5, 5)
+    with pytest.raises(ValueError, match="expected a teacher of one network or more"):
+        ImprovedDistillation(network, []).fit(q, y, steps=1)
+    with pytest.raises(ValueError, match="200 class numbers from 0 to 4"):
+        ImprovedDistillation(network, [network]).fit(q, y + 1, steps=1)
+
+
+def test_arrays_and_other_precisions_are_taken_alike_and_dropout_follows_the_seed_alone():
+    (q, y), teacher = some(), nn.Linear(5, 5)
+    student = nn.Sequential(nn.Dropout(0.3), nn.Linear(5, 5))
+    state = torch.get_rng_state()
+    one, other = (ImprovedDistillation(student, [teacher], mix=True).fit(*given, steps=5)
+                  for given in ((q.float(), y), (q.numpy(), y.int().numpy())))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(one.predict_proba(q.float()), other.predict_proba(q.numpy()))
+    with pytest.raises(ValueError, match="finite floats"):
+        one.predict_proba((255 * q).byte())

@@ -115,3 +115,38 @@ def test_a_network_that_cannot_be_bounded_is_refused_before_a_step_uses_it():
     x, y = rows(20)
     with pytest.raises(ValueError, match="no bounds are known for a layer Sigmoid"):
         CrownIBP(nn.Sequential(nn.Linear(4, 3), nn.Sigmoid()), warm_up=0.0).fit(x, y, steps=2)
+    with pytest.raises(ValueError, match="no bounds are known for a layer Sigmoid"):
+        CrownIBP(nn.Sequential(nn.Linear(4, 3), nn.Sigmoid()), clean=(1, 1)).fit(x, y, steps=2)
+    with pytest.raises(ValueError, match=r"radius is -0.1"):
+        CrownIBP(perceptron(), radius=-0.1, clean=(1, 1)).fit(x, y, steps=2)
+    with pytest.raises(ValueError, match="expected clean, crown, warm_up and ramp"):
+        CrownIBP(perceptron(), clean=(2, 1)).fit(x, y, steps=2)
+
+
+@pytest.mark.parametrize("clean", [(1, 1), (1, 0)])
+def test_values_out_of_bounds_and_labels_without_a_class_are_told_whatever_is_learned(clean):
+    (x, y), method, steps = rows(), CrownIBP(perceptron(), clean=clean), []
+    for bad in (255 * x, (255 * x).byte(), (255 * x).numpy(), x - 1):
+        with pytest.raises(ValueError, match=r"expected values in \[0, 1\], found .*divide bytes by 255"):
+            method.fit(bad, y, steps=2, on_step=steps.append)
+    with pytest.raises(ValueError, match="7 class numbers from 0 to 2"):
+        method.fit(x, y + 1, steps=2, on_step=steps.append)
+    assert not steps
+    method.fit(x, y, steps=2)
+    for ask in (method.predict, lambda x: method.verified(x, y)):
+        with pytest.raises(ValueError, match=r"expected values in \[0, 1\]"):
+            ask((255 * x).byte())
+    with pytest.raises(ValueError, match="7 class numbers from 0 to 2"):
+        method.verified(x, y[:5])
+    wide = CrownIBP(perceptron(), clean=clean, bounds=None).fit(9 * x, y, steps=2)
+    assert wide.predict(9 * x).tolist() == wide.network_(9 * x).argmax(1).tolist()
+
+
+def test_arrays_and_other_precisions_are_taken_alike_in_fit_and_predict():
+    x, y = rows()
+
+    def answers(x, y):
+        method = CrownIBP(perceptron(), radius=0.01, batch_size=4).fit(x, y, steps=6)
+        return method.network_[1].weight.tolist(), method.predict(x).tolist(), method.verified(x, y).tolist()
+
+    assert answers(x.double(), y.int()) == answers(x.numpy(), y.numpy()) == answers(x, y)

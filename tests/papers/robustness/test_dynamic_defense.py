@@ -116,8 +116,35 @@ def test_arrays_and_empty_batches_are_answered_and_what_would_blind_the_memory_i
     assert model.predict(noise(5).double().numpy()).tolist() == noise(5).flatten(1).argmax(1).tolist()
     assert model.predict(noise(5)).tolist() == [-1] * 5
     assert model.predict(noise(0)).shape == (0,)
-    with pytest.raises(ValueError, match="exact copies"):  # it would know exact copies only
-        DynamicEnsemble([nn.Flatten()]).fit(torch.cat((noise(30), noise(1))))
+    with pytest.raises(ValueError, match="all 4 images are exact copies of one"):  # it would know exact copies only
+        DynamicEnsemble([nn.Flatten()]).fit(noise(1).repeat(4, 1, 1, 1))
     for ask in (model.fit, model.predict):
         with pytest.raises(ValueError, match="1 of the numbers not finite"):
             ask(torch.where(noise(3) == noise(3).max(), torch.nan, noise(3)))
+
+
+def test_copies_among_natural_images_change_nothing_and_are_withheld():
+    images = noise(30)
+    doubled = torch.cat((images[:20], images[:10], images[20:], images[5:25]))
+    for alarms in (0.0, 0.1):
+        plain, model = (DynamicEnsemble([nn.Flatten()], alarms=alarms).fit(one) for one in (images, doubled))
+        assert model.closeness == plain.closeness > 0
+        stream = torch.cat((images[:5], images[:5]))
+        assert model.predict(stream).tolist() == plain.predict(stream).tolist()
+        assert model.reset().predict(stream)[5:].tolist() == [-1] * 5
+    assert DynamicEnsemble([nn.Flatten()], "average").fit(images[:1].repeat(4, 1, 1, 1)).predict(images[:2]).tolist() == [
+        int(one.argmax()) for one in images[:2]]
+
+
+def test_images_of_another_precision_are_answered_alike_and_replays_look_at_what_they_are_given():
+    with torch.random.fork_rng():
+        member = nn.Sequential(nn.Flatten(), nn.Linear(9, 3))
+    images, labels = noise(30), torch.zeros(30).long()
+    answers = [DynamicEnsemble([member], "average").fit(one).predict(one) for one in (images, images.double())]
+    assert torch.equal(*answers)
+    model = DynamicEnsemble([member], "average").fit(images)
+    for bad, told in ((255 * images, "divide bytes by 255"), (images[:4], "N labels")):
+        with pytest.raises(ValueError, match=told):
+            replay_attack(model, bad, labels)
+    found = [replay_attack(model, *given, rounds=20) for given in ((images, labels), (images.numpy(), labels.numpy()))]
+    assert found[0] == found[1]

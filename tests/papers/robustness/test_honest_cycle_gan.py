@@ -147,3 +147,18 @@ def test_shapes_that_do_not_fit_are_refused():
     for a, b in (((4, 1, 8, 8), (4, 1, 8, 6)), ((4, 3, 8, 8), (4, 1, 8, 8)), ((4, 1, 7, 7), (4, 1, 7, 7))):
         with pytest.raises(ValueError, match="expected"):
             HonestCycleGAN(1, 1).fit(some(*a), some(*b), steps=1)
+
+
+def test_bytes_are_refused_before_anything_is_learned_and_arrays_answered_as_tensors():
+    a, b, steps = some(20, 1, 8, 8), some(16, 1, 8, 8, seed=1), []
+    for given in ((255 * a, b), (a, (255 * b).byte()), ((255 * a).numpy(), b), (a - 1, b)):
+        with pytest.raises(ValueError, match=r"expected values in \[0, 1\], found .*divide bytes by 255"):
+            HonestCycleGAN(1, 1, width=2).fit(*given, steps=2, on_step=steps.append)
+    assert not steps
+    known, same = fitted(), HonestCycleGAN(1, 1, width=2, batch_size=4).fit(a.numpy(), b.double(), steps=3)
+    assert torch.equal(same.to_b(a.double()), known.to_b(a))
+    assert torch.equal(same.to_a(b.numpy()), known.to_a(b))
+    with pytest.raises(ValueError, match="finite floats"):
+        known.to_b((255 * a).byte())
+    with pytest.raises(ValueError, match="even H and W"):
+        HonestCycleGAN(1, 1, width=2).fit(a[:0], b, steps=2)

@@ -125,3 +125,39 @@ def test_what_does_not_fit_is_refused():
         ConsistentTraining(nn.Sequential(nn.Flatten(), nn.Linear(64, 4)), weight=-1.0).fit(images, labels, steps=1)
     with pytest.raises(NotFitted):
         ConsistentTraining(nn.Sequential()).predict(images)
+    with pytest.raises(ValueError, match=r"an nn.Sequential, which `layer` can cut"):
+        ConsistentTraining(nn.Linear(64, 4)).fit(images, labels, steps=1)
+    with pytest.raises(ValueError, match="60 class numbers from 0 to 3"):
+        ConsistentTraining(nn.Sequential(nn.Flatten(), nn.Linear(64, 4))).fit(images, labels + 1, steps=1)
+
+
+@pytest.mark.parametrize(("given", "said"), [
+    ({"features": torch.zeros(4)}, r"features \(N, D\) .* found \(4,\)"), ({"features": torch.zeros(4, 3).long()}, "finite floats"),
+    ({"features": torch.full((4, 3), torch.nan)}, "finite floats"), ({"labels": torch.tensor([0, 1, -1, 0])}, "labels as class numbers"),
+    ({"labels": torch.zeros(4)}, "labels as class numbers"), ({"labels": torch.zeros(3).long()}, "one label an image"),
+    ({"concepts": torch.tensor([0, 1])}, "one concept for each of 3 neurons"), ({"top": 0}, "expected top from 1"),
+    ({"concepts": torch.tensor([0, 1, 2]), "nearness": torch.eye(2)}, "concepts as class numbers from 0 to 1"),
+    ({"nearness": torch.eye(1)}, "labels as class numbers from 0 to 0"), ({"nearness": torch.zeros(2, 3)}, r"nearness \(K, K\)"),
+    ({"nearness": 2 * torch.eye(2)}, r"values in \[0, 1\], found torch.float32 from 0 to 2")])
+def test_consistency_says_what_of_its_inputs_does_not_fit(given, said):
+    fitting = {"features": torch.tensor([[0.1, 0.9, 0.3]] * 4), "labels": torch.tensor([0, 1, 1, 0]), "top": 2}
+    with pytest.raises(ValueError, match=said):
+        neuron_consistency(**fitting | given)
+
+
+def test_arrays_are_answered_as_tensors_and_dropout_follows_the_seed_alone():
+    images, labels = pictures()
+    with torch.random.fork_rng():
+        network = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 4))
+    state = torch.get_rng_state()
+    one, other = (ConsistentTraining(network, batch_size=20).fit(*given, steps=5)
+                  for given in ((images, labels), (images.numpy(), labels.numpy())))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(weights(one.network), weights(other.network))
+    assert torch.equal(one.encode(images), other.encode(images.double()))
+    assert torch.equal(one.predict(images), other.predict(images.numpy()))
+    with pytest.raises(ValueError, match="divide bytes by 255"):
+        one.predict((255 * images).byte())
+    found = neuron_consistency(one.encode(images).numpy(), labels.numpy(), 5, concepts=np.arange(8) % 4, nearness=np.eye(4))
+    known = neuron_consistency(one.encode(images), labels, 5, concepts=torch.arange(8) % 4)
+    assert found.tolist() == pytest.approx(known.tolist())

@@ -120,3 +120,20 @@ def test_what_cannot_be_is_refused_and_fitting_again_changes_nothing():
     attacked = with_lone_pixels(images, 3)[0]
     once = detector.fit(images, attacked, steps=3).score(attacked)
     torch.testing.assert_close(detector.fit(images, attacked, steps=3).score(attacked), once, rtol=0, atol=0)
+
+
+def test_bytes_are_refused_before_anything_is_learned_and_arrays_answered_as_tensors():
+    natural = smooth(20)
+    attacked, where = with_lone_pixels(natural, 2)
+    steps, known = [], AEPecker().fit(natural, attacked, steps=3)
+    for bad in ((255 * natural).byte(), 255 * natural, (255 * natural).numpy(), natural - 1):
+        for ask in (lambda x: AEPecker().fit(x, attacked, steps=2, on_step=steps.append),
+                    lambda x: AEPecker().fit(natural, x, steps=2, on_step=steps.append), known.score, known.rectify, suspects):
+            with pytest.raises(ValueError, match=r"expected values in \[0, 1\], found .*divide bytes by 255"):
+                ask(bad)
+    assert not steps
+    same = AEPecker().fit(natural.double(), attacked.numpy(), steps=3)
+    assert same.score(natural.numpy()).tolist() == known.score(natural).tolist()
+    assert torch.equal(same.rectify(attacked.numpy()), known.rectify(attacked))
+    with pytest.raises(ValueError, match="expected holes as booleans"):
+        inpaint(natural, where.float())

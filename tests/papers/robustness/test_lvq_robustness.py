@@ -118,3 +118,37 @@ def test_what_cannot_be_is_refused_and_fitting_again_changes_nothing():
     model = GLVQ(1, "tangent", rank=2)
     once = model.fit(x, y, steps=5)(x)
     torch.testing.assert_close(model.fit(x, y, steps=5)(x), once, rtol=0, atol=0)
+    for labels in (y - 1, y[:5], y.float()):
+        with pytest.raises(ValueError, match="expected whole numbers from 0 as labels"):
+            GLVQ(1).fit(x, labels)
+    for rank, said in ((64, "every distance is 0"), (-1, "every distance is 0")):
+        with pytest.raises(ValueError, match=said):
+            GLVQ(1, "tangent", rank=rank).fit(x, y)
+    with pytest.raises(ValueError, match="rank 0 for images of 64 numbers"):
+        GLVQ(1, "matrix", rank=0).fit(x, y)
+    for bad in (x.byte(), x.where(x > 0, torch.nan)):
+        with pytest.raises(ValueError, match="expected finite floats"):
+            model.fit(bad, y)
+    same = GLVQ(1, "tangent", rank=2).fit(x.numpy(), y.numpy(), steps=5)
+    assert same.predict(x.double().numpy()).tolist() == once.argmax(1).tolist()
+
+
+@pytest.mark.parametrize("variant", ["euclidean", "matrix", "tangent"])
+def test_a_fresh_model_loads_what_another_learned_and_answers_alike(variant, tmp_path):
+    x, y = digits()
+    how = {"variant": variant, "rank": None if variant == "euclidean" else 3}
+    learned = GLVQ(2, **how).fit(x, y, steps=10)
+    torch.save(learned.state_dict(), tmp_path / "saved.pt")
+    saved = torch.load(tmp_path / "saved.pt")
+    for model in (GLVQ(2, **how), GLVQ(2, **how).fit(x[:300, :20], y[:300], steps=1)):
+        assert str(model.load_state_dict(saved)) == "<All keys matched successfully>"
+        assert torch.equal(model.predict(x), learned.predict(x))
+        assert all(torch.equal(one, other) for one, other in zip(model.certify(x), learned.certify(x), strict=True))
+    nested = torch.nn.Sequential(torch.nn.Flatten(), GLVQ(2, **how))
+    nested.load_state_dict(torch.nn.Sequential(torch.nn.Flatten(), learned).state_dict())
+    assert torch.equal(nested(x), learned(x))
+    for other in (GLVQ(2, "matrix" if variant == "tangent" else "tangent"), GLVQ(3, **how)):
+        with pytest.raises(RuntimeError, match=f"saved was the variant '{variant}' with prototypes_per_class=2"):
+            other.load_state_dict(saved)
+    with pytest.raises(RuntimeError, match="Missing key"):
+        learned.load_state_dict({})

@@ -159,5 +159,39 @@ def test_what_cannot_be_is_refused():
     x, y = images()
     with pytest.raises(ValueError, match="steps=0"):
         attack_smoothed(perceptron(), x, y, sigma=0.1, radius=0.1, steps=0)
-    with pytest.raises(ValueError, match="outside bounds"):
+    with pytest.raises(ValueError, match=r"values in .0, 1., found torch.float64 from 1"):
         attack_smoothed(perceptron(), x + 1, y, sigma=0.1, radius=0.1)
+
+
+def test_arrays_and_other_precisions_are_taken_alike_and_bytes_are_refused_before_anything_is_learned():
+    (x, y), network = images(), perceptron().float()
+
+    def answers(x, y):
+        method = SmoothAdv(network, sigma=0.2, radius=0.1, batch_size=3).fit(x, y, steps=4)
+        return [*method.certify(x, n=50), attack_smoothed(network, x, y, sigma=0.2, radius=0.1, steps=2)]
+
+    known = answers(x.float(), y)
+    for given in ((x, y), (x.numpy(), y.numpy().astype("int32"))):
+        assert all(torch.equal(one, other) for one, other in zip(answers(*given), known, strict=True))
+    method, steps = SmoothAdv(network).fit(x, y, steps=1), []
+    for ask in (lambda x: SmoothAdv(network).fit(x, y, steps=2, on_step=lambda *step: steps.append(step)), method.certify):
+        for bad in (255 * x, (255 * x).byte(), x.where(x > x.min(), torch.nan)):
+            with pytest.raises(ValueError, match=r"expected values in \[0, 1\], found .*divide bytes by 255"):
+                ask(bad)
+    with pytest.raises(ValueError, match="6 class numbers from 0 to 2"):
+        SmoothAdv(network).fit(x, y + 1, steps=2)
+    with pytest.raises(ValueError, match="draws=0"):
+        SmoothAdv(network, draws=0).fit(x, y, steps=2)
+    assert not steps
+
+
+def test_dropout_follows_the_seed_and_leaves_the_global_generator_alone():
+    (x, y), network = images(), nn.Sequential(nn.Flatten(), nn.Dropout(0.5), perceptron()[1:])
+
+    def fitted():
+        return SmoothAdv(network, sigma=0.2, radius=0.1, batch_size=3).fit(x, y, steps=4).network_[2][0].weight
+
+    state = torch.get_rng_state()
+    one, other = fitted(), fitted()
+    assert torch.equal(one, other)
+    assert torch.equal(state, torch.get_rng_state())

@@ -156,3 +156,19 @@ def test_numbers_out_of_range_are_refused():
         KWinners(10, 2)(torch.zeros(3, 11))
     with pytest.raises(ValueError, match="density in"):
         sparse_weights(nn.Linear(2, 2), 0.0)
+    with pytest.raises(ValueError, match="no mask yet"):
+        sparse_weights(sparse_weights(nn.Linear(4, 2), 0.5), 0.5)
+    with pytest.raises(ValueError, match=r"share in \[0, 1\], not 1.5"):
+        bright_noise(torch.zeros(1, 1, 2, 2), 1.5, 1.0)
+    with pytest.raises(ValueError, match=r"finite floats, found torch.uint8 from 0 to 0"):
+        bright_noise(torch.zeros(1, 1, 2, 2).byte(), 0.5, 0.7)
+    for side in (1, 4, 5):
+        with pytest.raises(ValueError, match="6 x 6 pixels or more"):
+            paper.small_net((1, 28, side), 10, 0, sparse=True)
+    x = drawn(3, 1, 6, 6)
+    for sparse in (True, False):
+        assert paper.small_net((1, 6, 6), 10, 0, sparse=sparse).eval()(x).isfinite().all()
+    budget = SimpleNamespace(name="smoke", steps=2, spend=lambda loss: None)
+    strange = SimpleNamespace(pixels=x.sigmoid().numpy(), labels=torch.tensor([0, 3, -1]).numpy())
+    with pytest.raises(ValueError, match=r"3 class numbers from 0 to 2, one for each input; found .* from -1 to 3"):
+        paper.trained(strange, budget, 0, paper.small_net((1, 6, 6), 3, 0, sparse=True), weight_decay=0.0)

@@ -38,9 +38,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
-from bakeoff.baselines.adversarial_training import AdversarialTraining, tensor
+from bakeoff.baselines.adversarial_training import AdversarialTraining
 from bakeoff.claim import Claim, Drawing, Paper
 from bakeoff.parts.attacks import accuracy, cross_entropy, margin_loss, pgd, worst_of
+from bakeoff.parts.learning import tensor
 from bakeoff.parts.small_cnn import small_cnn
 
 PAPER = Paper(title="Exploring the Hyperparameter Landscape of Adversarial Robustness",

@@ -32,6 +32,7 @@ Out of reach: the released models, CIFAR-10 and ImageNet, and whether people wou
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +40,8 @@ from torch import Tensor, nn
 from bakeoff.baselines.adversarial_training import AdversarialTraining
 from bakeoff.claim import Claim, Drawing, Paper
 from bakeoff.parts.attacks import cross_entropy, margin_loss, pgd, right, worst_of
+from bakeoff.parts.evaluating import evaluating
+from bakeoff.parts.learning import class_numbers, inputs
 from bakeoff.parts.small_cnn import small_cnn
 
 PAPER = Paper(title="The Limitations of Adversarial Training and the Blind-Spot Attack",
@@ -74,7 +77,8 @@ def blind_spot_attack(model: nn.Module, images: Tensor, labels: Tensor, *, scale
         classified correctly; success (B,): it was, and the attacked one is not.
 
     Raises:
-        ValueError: scale or shift is out of range, or the bounds leave faded pixels out.
+        ValueError: scale or shift is out of range, the bounds leave faded pixels out, images are not in [0, 1], or labels are not class
+            numbers of the model.
 
     Example:
         >>> import torch
@@ -91,6 +95,8 @@ def blind_spot_attack(model: nn.Module, images: Tensor, labels: Tensor, *, scale
     """
     if not (0 < scale <= 1 and 0 <= shift <= 1 - scale + 1e-6):
         raise ValueError(f"scale {scale}, shift {shift}; expected scale in (0, 1] and shift in [0, 1 - scale], else pixels leave [0, 1]")
+    images = inputs(images, model)
+    labels = class_numbers(labels, model, images)
     room = shift, min(1.0, shift + scale)
     faded = (scale * images + shift).clamp(*room)
     attacked = worst_of(model, faded, labels, [
@@ -137,7 +143,7 @@ def manifold_distance(embed: nn.Module | Callable[[Tensor], Tensor], train: Tens
 
 
 def embedded(embed: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-    with torch.no_grad():
+    with evaluating(embed) if isinstance(embed, nn.Module) else nullcontext(), torch.no_grad():
         return torch.cat([embed(x).flatten(1) for x in images.split(500)])
 
 

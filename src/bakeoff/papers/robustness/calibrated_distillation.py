@@ -41,7 +41,7 @@ from bakeoff.claim import Claim, Drawing, Paper
 from bakeoff.errors import NotFitted
 from bakeoff.parts.calibration import auroc, expected_calibration_error
 from bakeoff.parts.evaluating import evaluating
-from bakeoff.parts.learning import learn
+from bakeoff.parts.learning import class_numbers, inputs, learn, tensor
 from bakeoff.parts.small_cnn import small_cnn
 from bakeoff.parts.supervised import train as learn_labels
 
@@ -84,11 +84,11 @@ class ImprovedDistillation:
         self.sharpen, self.correct, self.mix, self.temperature = sharpen, correct, mix, temperature
         self.learning_rate, self.batch_size, self.seed = learning_rate, batch_size, seed
 
-    def fit(self, images: Tensor, labels: Tensor, *, steps: int, on_step=None) -> ImprovedDistillation:
+    def fit(self, images, labels, *, steps: int, on_step=None) -> ImprovedDistillation:
         """Learn from the teacher's answers to these images.
 
         Args:
-            images: (N, ...).
+            images: (N, ...) finite floats of any range; a tensor or an array, taken in the student's precision.
             labels: (N,) class numbers.
             steps: minibatches to learn from.
             on_step: called with the loss after every step.
@@ -97,9 +97,13 @@ class ImprovedDistillation:
             self.
 
         Raises:
-            ValueError: sharpen or the temperature is out of range.
+            ValueError: sharpen or the temperature is out of range, there is no teacher, images are not finite floats, or labels are not
+                class numbers of the student.
         """
-        images, labels = torch.as_tensor(images), torch.as_tensor(labels)
+        if not len(self.teacher):
+            raise ValueError("expected a teacher of one network or more, got none")
+        images = inputs(images, self.student, bounds=None)
+        labels = class_numbers(labels, self.student, images)
         targets = distillation_targets(mean_probabilities(self.teacher, images), labels, sharpen=self.sharpen, correct=self.correct)
         if self.mix:
             mixtures = mixed(images, self.seed)
@@ -110,18 +114,26 @@ class ImprovedDistillation:
                              learning_rate=self.learning_rate, batch_size=self.batch_size, seed=self.seed, on_step=on_step)
         return self
 
-    def predict_proba(self, images: Tensor) -> Tensor:
-        """Probabilities (B, K) of images (B, ...), by one forward pass."""
+    def predict_proba(self, images) -> Tensor:
+        """Probabilities (B, K), by one forward pass.
+
+        Args:
+            images: (B, ...), as in `fit`.
+
+        Raises:
+            NotFitted: before `fit`.
+            ValueError: images are not finite floats.
+        """
         if not hasattr(self, "network"):
             raise NotFitted
-        return mean_probabilities([self.network], torch.as_tensor(images))
+        return mean_probabilities([self.network], inputs(images, self.network, bounds=None))
 
 
-def distillation_targets(teacher_probabilities: Tensor, labels: Tensor, *, sharpen: float = 0.2, correct: bool = True) -> Tensor:
+def distillation_targets(teacher_probabilities, labels, *, sharpen: float = 0.2, correct: bool = True) -> Tensor:
     """What the student is to say about images whose labels are known: (1 - w) q' + w onehot(y).
 
     Args:
-        teacher_probabilities: q (B, K).
+        teacher_probabilities: q (B, K), in [0, 1]; a tensor or an array.
         labels: y (B,) class numbers.
         sharpen: w in [0, 1].
         correct: whether q_y and the largest part trade places where the teacher is wrong.
@@ -130,7 +142,7 @@ def distillation_targets(teacher_probabilities: Tensor, labels: Tensor, *, sharp
         (B, K) rows of sum 1, with `correct` the largest part of each at the label.
 
     Raises:
-        ValueError: sharpen is not in [0, 1], or the shapes do not fit.
+        ValueError: sharpen or a probability is not in [0, 1], labels are not class numbers below K, or the shapes do not fit.
 
     Example:
         >>> import torch
@@ -138,10 +150,13 @@ def distillation_targets(teacher_probabilities: Tensor, labels: Tensor, *, sharp
         >>> distillation_targets(torch.tensor([[0.5, 0.25, 0.25]]), torch.tensor([2]), sharpen=0.5)
         tensor([[0.1250, 0.1250, 0.7500]])
     """
-    q, y = teacher_probabilities, labels[:, None]  # (B, K), (B, 1)
-    if not (0 <= sharpen <= 1 and q.ndim == 2 and len(q) == len(y)):
+    q, labels = inputs(teacher_probabilities), tensor(labels)  # (B, K), (B,)
+    if not (0 <= sharpen <= 1 and q.ndim == 2 and labels.shape == q.shape[:1]):
         raise ValueError("expected sharpen in [0, 1], probabilities (B, K) and labels (B,); "
                          f"found {sharpen} and the shapes {tuple(q.shape)}, {tuple(labels.shape)}")
+    if labels.is_floating_point() or bool(((labels < 0) | (labels >= q.shape[1])).any()):
+        raise ValueError(f"expected labels as whole numbers from 0 to {q.shape[1] - 1}, one for each column, found {labels}")
+    y = labels.long()[:, None]  # (B, 1)
     if correct:
         top, said = q.max(1, keepdim=True)  # (B, 1) each
         q = q.scatter(1, said, q.gather(1, y)).scatter(1, y, top)

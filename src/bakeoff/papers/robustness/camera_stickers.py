@@ -33,6 +33,7 @@ from torch import Tensor, nn
 from bakeoff.claim import Claim, Drawing, Paper
 from bakeoff.errors import NotFitted
 from bakeoff.parts.evaluating import evaluating
+from bakeoff.parts.learning import inputs
 from bakeoff.parts.small_cnn import small_cnn
 from bakeoff.parts.supervised import train as learn
 
@@ -100,8 +101,9 @@ class CameraSticker:
         Raises:
             ValueError: images are not of that shape or range, or a setting is out of range.
         """
-        if images.ndim != 4 or not len(images) or images.min() < 0 or images.max() > 1:
-            raise ValueError(f"expected images (N, C, H, W), N > 0, with values in [0, 1], got shape {tuple(images.shape)}")
+        images = inputs(images, model)
+        if images.ndim != 4 or not len(images):
+            raise ValueError(f"expected images (N, C, H, W), N > 0, got shape {tuple(images.shape)}")
         amounts = (self.radius, self.beta, self.dots, self.sweeps)
         if self.search not in ("greedy", "random") or not 0 <= self.alpha_max <= 1 or min(amounts) <= 0:
             raise ValueError("expected search 'greedy' or 'random', alpha_max in [0, 1], and radius, beta, dots and sweeps above 0")

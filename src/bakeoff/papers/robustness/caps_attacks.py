@@ -42,7 +42,7 @@ from bakeoff.claim import Claim, Drawing, Paper
 from bakeoff.parts.attacks import lengths
 from bakeoff.parts.attacks.outcomes import finite
 from bakeoff.parts.evaluating import evaluating
-from bakeoff.parts.learning import learn
+from bakeoff.parts.learning import inputs, learn
 from bakeoff.parts.picture_filters import blurred
 from bakeoff.parts.seeding import seeded
 
@@ -218,12 +218,15 @@ def capsule_loss(lengths: Tensor, y: Tensor) -> Tensor:
     return (true * (0.9 - lengths).relu().square() + 0.5 * (1 - true) * (lengths - 0.1).relu().square()).sum(1).mean()
 
 
-def ssim(x: Tensor, other: Tensor, *, sigma: float = 1.5) -> Tensor:
+def ssim(x, other, *, sigma: float = 1.5) -> Tensor:
     """The structural similarity of images (B, C, H, W) in [0, 1], Gaussian windows of 11 x 11 or what fits: (B,). Wang and others, 2004.
 
     Args:
-        x, other: (B, C, H, W).
-        sigma: of the window, in pixels.
+        x, other: (B, C, H, W), values in [0, 1]; tensors or arrays.
+        sigma: of the window, in pixels; above 0.
+
+    Raises:
+        ValueError: they are not of one such shape, values are not in [0, 1], or sigma is not above 0.
 
     Example:
         >>> import torch
@@ -232,6 +235,11 @@ def ssim(x: Tensor, other: Tensor, *, sigma: float = 1.5) -> Tensor:
         >>> round(float(ssim(x, x)), 6), bool(ssim(x, 1 - x) < 0)
         (1.0, True)
     """
+    x, other = inputs(x), inputs(other)
+    if x.ndim != 4 or x.shape != other.shape or not sigma > 0:
+        raise ValueError(f"expected two batches (B, C, H, W) of one shape and sigma above 0, found {tuple(x.shape)}, {tuple(other.shape)} "
+                         f"and {sigma}")
+    other = other.to(x.dtype)
     reach = min(5, (min(x.shape[2:]) - 1) // 2)
     line = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, device=x.device) / sigma) ** 2).to(x.dtype)
     window = (line[:, None] * line / line.sum() ** 2)[None, None]

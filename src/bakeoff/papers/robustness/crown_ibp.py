@@ -41,7 +41,7 @@ from torch import Tensor, nn
 
 from bakeoff.claim import Claim, Drawing, Paper
 from bakeoff.errors import NotFitted
-from bakeoff.parts.learning import learn
+from bakeoff.parts.learning import class_numbers, inputs, learn
 from bakeoff.parts.linear_bounds import margin_bounds
 from bakeoff.parts.small_cnn import small_cnn
 from bakeoff.parts.trace_pictures import bars
@@ -92,11 +92,11 @@ class CrownIBP:
         self.network, self.radius, self.crown, self.clean, self.warm_up, self.ramp = network, radius, crown, clean, warm_up, ramp
         self.learning_rate, self.batch_size, self.bounds, self.seed = learning_rate, batch_size, bounds, seed
 
-    def fit(self, images: Tensor, labels: Tensor, *, steps: int, on_step: Callable[[float], None] | None = None) -> CrownIBP:
+    def fit(self, images, labels, *, steps: int, on_step: Callable[[float], None] | None = None) -> CrownIBP:
         """Train a copy of the network.
 
         Args:
-            images: (N, ...) inputs within `bounds`.
+            images: (N, ...) inputs within `bounds`; a tensor or an array, taken in the network's precision.
             labels: (N,) class numbers 0..K-1.
             steps: minibatches to learn from.
             on_step: called with the loss after every step.
@@ -105,9 +105,16 @@ class CrownIBP:
             self.
 
         Raises:
-            ValueError: the network has a layer that cannot be bounded, or an image is out of bounds.
+            ValueError: the network has a layer that cannot be bounded, an image is out of bounds, or labels are not class numbers of
+                the network.
         """
-        self.network_ = learn(deepcopy(self.network), images, labels, lambda network, x, y, rng, done: self._loss(network, x, y, done),
+        if not all(0 <= share <= 1 for share in (*self.clean, *self.crown, self.warm_up, self.ramp)):
+            raise ValueError("expected clean, crown, warm_up and ramp in [0, 1]")
+        x = inputs(images, self.network, self.bounds)
+        y = class_numbers(labels, self.network, x)
+        with torch.no_grad():  # what cannot be bounded is told before anything is learned
+            margin_bounds(self.network, x[:1], y[:1], self.radius, crown=max(self.crown), bounds=self.bounds)
+        self.network_ = learn(deepcopy(self.network), x, y, lambda network, x, y, rng, done: self._loss(network, x, y, done),
                               steps=steps, learning_rate=self.learning_rate, batch_size=self.batch_size, seed=self.seed,
                               rate=lambda done: 1.0 if done < 0.8 else 0.1, on_step=on_step)
         return self
@@ -130,22 +137,24 @@ class CrownIBP:
         along = min(max(done - self.warm_up, 0.0) / self.ramp, 1.0) if self.ramp else float(done >= self.warm_up)
         return along * self.radius, *(start + along * (end - start) for start, end in (self.clean, self.crown))
 
-    def predict(self, images: Tensor) -> Tensor:
+    def predict(self, images) -> Tensor:
         """The label of each image.
 
         Args:
-            images: (B, ...).
+            images: (B, ...), as in `fit`.
 
         Returns:
             labels (B,).
 
         Raises:
             NotFitted: before `fit`.
+            ValueError: an image is out of bounds.
         """
+        network = self._fitted()
         with torch.no_grad():
-            return self._fitted()(images).argmax(1)
+            return network(inputs(images, network, self.bounds)).argmax(1)
 
-    def verified(self, images: Tensor, labels: Tensor, *, radius: float | None = None, crown: float = 0.0, slack: float = 1e-6) -> Tensor:
+    def verified(self, images, labels, *, radius: float | None = None, crown: float = 0.0, slack: float = 1e-6) -> Tensor:
         """Whether every input within the radius of an image is given its label, as far as the bounds can tell.
 
         The bounds are computed in float64, on a double copy of the network and of the images, and a margin must pass `slack`, far
@@ -153,7 +162,7 @@ class CrownIBP:
         itself, answering in float32, rounds on its own and can still differ where two logits are as good as equal.
 
         Args:
-            images: (B, ...) inputs within `bounds`.
+            images: (B, ...) inputs within `bounds`, B > 0, as in `fit`.
             labels: (B,) their labels.
             radius: how far each number may move; that of the training without it.
             crown: share of the CROWN-IBP bound; 0 for intervals alone, which is what the training ends with, 1 for lines alone.
@@ -164,11 +173,13 @@ class CrownIBP:
 
         Raises:
             NotFitted: before `fit`.
-            ValueError: a layer cannot be bounded, or an argument is out of range.
+            ValueError: a layer cannot be bounded, an argument is out of range, or labels are not class numbers of the network.
         """
         network, radius = deepcopy(self._fitted()).double(), self.radius if radius is None else radius
+        images = inputs(images, network, self.bounds)
+        labels = class_numbers(labels, network, images)
         with torch.no_grad():
-            return torch.cat([(margin_bounds(network, x.double(), y, radius, crown=crown, bounds=self.bounds) > slack).all(1)
+            return torch.cat([(margin_bounds(network, x, y, radius, crown=crown, bounds=self.bounds) > slack).all(1)
                               for x, y in zip(images.split(500), labels.split(500), strict=True)])
 
     def _fitted(self) -> nn.Module:

@@ -32,11 +32,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from bakeoff.baselines.adversarial_training import tensor
 from bakeoff.claim import Claim, Drawing, Paper
 from bakeoff.errors import NotFitted
 from bakeoff.parts.attacks import pgd, right
 from bakeoff.parts.evaluating import evaluating
+from bakeoff.parts.learning import inputs, tensor
 from bakeoff.parts.small_cnn import small_cnn
 from bakeoff.parts.supervised import train as learn
 
@@ -80,12 +80,15 @@ class DynamicEnsemble:
     def fit(self, images) -> DynamicEnsemble:
         """Set how close is too close, and forget all queries; returns self.
 
+        An image that is an exact copy of an earlier one tells nothing about how close natural images come, and is passed over; a memory
+        withholds such copies always.
+
         Args:
             images: (N, C, H, W) natural images, as many as will be asked about between two resets, not more than a few thousand.
 
         Raises:
-            ValueError: the policy is unknown, alarms is not in [0, 1), images are fewer than 2 or not finite floats, or more of them
-                repeat an earlier one exactly than may be withheld, so that a memory would know exact copies only.
+            ValueError: the policy is unknown, alarms is not in [0, 1), images are fewer than 2 or not finite floats, or for a memory
+                all copies of one.
         """
         images = pictures(images)
         if self.policy not in POLICIES or not 0 <= self.alarms < 1 or len(images) < 2:
@@ -93,10 +96,11 @@ class DynamicEnsemble:
                              f"expected one of {POLICIES}, alarms in [0, 1), 2 images or more")
         between = apart(images, images)  # (N, N)
         nearest = between.masked_fill(torch.ones_like(between).triu().bool(), torch.inf)[1:].amin(1)  # to those before: (N - 1,)
-        self.closeness = float(nearest.sort().values[int(self.alarms * len(nearest))]) * (1 - 1e-6)  # exclusive: this one is let through
-        if self.policy == "memory" and not self.closeness > 0:
-            raise ValueError(f"{int((nearest == 0).sum())} images are exact copies of earlier ones, more than alarms={self.alarms} allows, "
-                             "so nothing near would be withheld; leave the copies out or raise alarms")
+        nearest = nearest[nearest > 0].sort().values
+        if self.policy == "memory" and not len(nearest):
+            raise ValueError(f"all {len(images)} images are exact copies of one, so how close natural images come is not told; "
+                             "expected 2 or more that differ")
+        self.closeness = float(nearest[int(self.alarms * len(nearest))]) * (1 - 1e-6) if len(nearest) else 0.0  # this one is let through
         return self.reset()
 
     def reset(self) -> DynamicEnsemble:
@@ -105,7 +109,10 @@ class DynamicEnsemble:
         return self
 
     def predict(self, images) -> Tensor:
-        """The class (B,) of each of the images (B, C, H, W), -1 where withheld. They are queries one after another, and remembered.
+        """The class (B,) of each of the images, -1 where withheld. They are queries one after another, and remembered.
+
+        Args:
+            images: (B, C, H, W), as in `fit`.
 
         Raises:
             NotFitted: before `fit`.
@@ -144,7 +151,7 @@ def pictures(images) -> Tensor:
 
 def logits_of(member: nn.Module, images: Tensor) -> Tensor:
     with evaluating(member):
-        return member(images)
+        return member(inputs(images, member, bounds=None))
 
 
 def apart(a: Tensor, b: Tensor) -> Tensor:
@@ -152,7 +159,7 @@ def apart(a: Tensor, b: Tensor) -> Tensor:
     return torch.cdist(a.flatten(1), b.flatten(1), compute_mode="donot_use_mm_for_euclid_dist")
 
 
-def replay_attack(model: DynamicEnsemble, images: Tensor, labels: Tensor, *, queries: int = 400, rounds: int = 100, repeats: int = 10,
+def replay_attack(model: DynamicEnsemble, images, labels, *, queries: int = 400, rounds: int = 100, repeats: int = 10,
                   radius: float = 0.1, shares: Sequence[float] = (0.0, 0.1, 0.3, 1.0), surrogate: nn.Module | None = None,
                   seed: int = 0) -> float:
     """Find one image on which the model errs over and over, by asking it, and play it.
@@ -178,7 +185,7 @@ def replay_attack(model: DynamicEnsemble, images: Tensor, labels: Tensor, *, que
         The share of rounds in which the answer was given and wrong.
 
     Raises:
-        ValueError: the queries do not suffice to try each tactic once.
+        ValueError: the queries do not suffice to try each tactic once, values are not in [0, 1], or there is not one label an image.
 
     Example:
         >>> import torch
@@ -190,7 +197,9 @@ def replay_attack(model: DynamicEnsemble, images: Tensor, labels: Tensor, *, que
         >>> replay_attack(static, images, right, radius=0.0), replay_attack(static, images, (right + 1) % 4)
         (0.0, 1.0)
     """
-    rng = torch.Generator().manual_seed(seed)
+    images, labels, rng = inputs(images), tensor(labels), torch.Generator().manual_seed(seed)
+    if images.ndim != 4 or not len(images) or labels.shape != images.shape[:1]:
+        raise ValueError(f"expected images (N, C, H, W), N > 0, and N labels, found {tuple(images.shape)} and {tuple(labels.shape)}")
     pools = [images] if surrogate is None else [images, pgd(surrogate, images, labels, radius=radius, steps=20, seed=seed)]
     tactics = [(pool, share) for pool in pools for share in shares]
     each, again = queries // 2 // len(tactics), queries // 2 // FINALISTS

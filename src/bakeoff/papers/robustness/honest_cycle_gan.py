@@ -46,6 +46,7 @@ from torch import Tensor, nn
 
 from bakeoff.claim import Claim, Drawing, Paper
 from bakeoff.errors import NotFitted
+from bakeoff.parts.learning import inputs
 from bakeoff.parts.seeding import seeded
 from bakeoff.parts.supervised import minibatches
 
@@ -89,11 +90,11 @@ class HonestCycleGAN:
         self.cycle_weight, self.identity_weight, self.width, self.pool = cycle_weight, identity_weight, width, pool
         self.learning_rate, self.batch_size, self.seed = learning_rate, batch_size, seed
 
-    def fit(self, a: Tensor, b: Tensor, *, steps: int, on_step=None) -> HonestCycleGAN:
+    def fit(self, a, b, *, steps: int, on_step=None) -> HonestCycleGAN:
         """Learn both translations.
 
         Args:
-            a: (N, channels_a, H, W) pictures of one kind, sides divisible by 2.
+            a: (N, channels_a, H, W) pictures of one kind, sides divisible by 2; a tensor or an array.
             b: (M, channels_b, H, W) of the other, in no known order.
             steps: minibatches of each kind to learn from.
             on_step: called with the generators' loss after every step.
@@ -102,9 +103,11 @@ class HonestCycleGAN:
             self.
 
         Raises:
-            ValueError: shapes do not fit.
+            ValueError: shapes do not fit, or values are not in [0, 1].
         """
-        if a.shape[1:] != (self.channels_a, *b.shape[2:]) or b.shape[1] != self.channels_b or a.shape[2] % 2 or a.shape[3] % 2:
+        a, b = inputs(a).float(), inputs(b).float()
+        if (not len(a) or not len(b) or a.ndim != 4 or a.shape[1:] != (self.channels_a, *b.shape[2:]) or b.shape[1] != self.channels_b
+                or a.shape[2] % 2 or a.shape[3] % 2):
             raise ValueError(f"expected (N, {self.channels_a}, H, W) and (M, {self.channels_b}, H, W) with even H and W, "
                              f"found {tuple(a.shape)} and {tuple(b.shape)}")
         a, b, width, (c, d) = 2 * a - 1, 2 * b - 1, self.width, (self.channels_a, self.channels_b)
@@ -126,13 +129,13 @@ class HonestCycleGAN:
                 on_step(loss.item())
         return self
 
-    def to_b(self, a: Tensor) -> Tensor:
-        """Pictures a (N, channels_a, H, W) of the first kind, translated to the second."""
-        return self._translated("forth", a)
+    def to_b(self, a) -> Tensor:
+        """Pictures a (N, channels_a, H, W) of the first kind, floats, translated to the second."""
+        return self._translated("forth", inputs(a, bounds=None).float())
 
-    def to_a(self, b: Tensor) -> Tensor:
-        """Pictures b (N, channels_b, H, W) of the second kind, translated to the first."""
-        return self._translated("back", b)
+    def to_a(self, b) -> Tensor:
+        """Pictures b (N, channels_b, H, W) of the second kind, floats, translated to the first."""
+        return self._translated("back", inputs(b, bounds=None).float())
 
     def _cycle(self, a, b, rng):
         """G(a), F(b), F(G(a) + n), G(F(b) + n), G(b), F(a); the last two empty where there is no identity term."""

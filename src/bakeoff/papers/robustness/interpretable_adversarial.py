@@ -42,7 +42,7 @@ from bakeoff.claim import Claim, Drawing, Paper
 from bakeoff.errors import NotFitted
 from bakeoff.parts.attacks import accuracy, pgd
 from bakeoff.parts.evaluating import evaluating
-from bakeoff.parts.learning import learn
+from bakeoff.parts.learning import inputs, learn, tensor
 from bakeoff.parts.small_cnn import small_cnn
 from bakeoff.parts.supervised import train as learn_usually
 
@@ -94,10 +94,12 @@ class ConsistentTraining:
             on_step: called with the loss of each.
 
         Raises:
-            ValueError: weight or radius is below 0.
+            ValueError: weight or radius is below 0, the network is no nn.Sequential, or images and labels are not as above.
         """
-        if self.weight < 0 or self.radius < 0:
+        if not (self.weight >= 0 and self.radius >= 0):
             raise ValueError(f"weight {self.weight}, radius {self.radius}; expected 0 or above")
+        if not isinstance(self.start, nn.Sequential):
+            raise ValueError(f"expected an nn.Sequential, which `layer` can cut in two, not {type(self.start).__name__}")
         self._network = learn(deepcopy(self.start), *pictures(images, labels), self._loss, steps=steps,
                               learning_rate=self.learning_rate, batch_size=self.batch_size, seed=self.seed, on_step=on_step)
         return self
@@ -116,23 +118,31 @@ class ConsistentTraining:
             raise NotFitted()
         return self._network
 
-    def encode(self, images: Tensor) -> Tensor:
-        """The features (B, D) of images (B, C, H, W), those that were drawn together.
+    def encode(self, images) -> Tensor:
+        """The features (B, D) of images, those that were drawn together.
+
+        Args:
+            images: (B, C, H, W), as in `fit`.
 
         Raises:
             NotFitted: before `fit`.
+            ValueError: values are not in [0, 1].
         """
         with torch.no_grad():
-            return self.network[:self.layer](images).flatten(1)
+            return self.network[:self.layer](inputs(images, self.network)).flatten(1)
 
-    def predict(self, images: Tensor) -> Tensor:
-        """The class (B,) of each of the images (B, C, H, W).
+    def predict(self, images) -> Tensor:
+        """The class (B,) of each of the images.
+
+        Args:
+            images: (B, C, H, W), as in `fit`.
 
         Raises:
             NotFitted: before `fit`.
+            ValueError: values are not in [0, 1].
         """
         with torch.no_grad():
-            return self.network(images).argmax(1)
+            return self.network(inputs(images, self.network)).argmax(1)
 
 
 def one_step(network: nn.Module, x: Tensor, y: Tensor, sizes: Tensor) -> Tensor:
@@ -143,12 +153,11 @@ def one_step(network: nn.Module, x: Tensor, y: Tensor, sizes: Tensor) -> Tensor:
     return (x + sizes * slope.sign()).clamp(0, 1)
 
 
-def neuron_consistency(features: Tensor, labels: Tensor, top: int = 20, *, concepts: Tensor | None = None,
-                       nearness: Tensor | None = None) -> Tensor:
+def neuron_consistency(features, labels, top: int = 20, *, concepts=None, nearness=None) -> Tensor:
     """How far the images that excite each neuron most belong to one concept.
 
     Args:
-        features: (N, D) activations of D neurons on N images.
+        features: (N, D) activations of D neurons on N images, finite floats; a tensor or an array, as all of these.
         labels: (N,) true class numbers of the images.
         top: images of highest activation that count.
         concepts: (D,) the class that each neuron stands for, such as found on clean images; unless given, the class to which the top
@@ -159,7 +168,7 @@ def neuron_consistency(features: Tensor, labels: Tensor, top: int = 20, *, conce
         (D,), each the mean nearness of the neuron's top images to its concept: 1 where all are of the concept.
 
     Raises:
-        ValueError: top exceeds the images, or there is not one label an image.
+        ValueError: top exceeds the images, there is not one label an image, or a shape or number is not as above.
 
     Example:
         >>> import torch
@@ -168,10 +177,22 @@ def neuron_consistency(features: Tensor, labels: Tensor, top: int = 20, *, conce
         >>> neuron_consistency(features, torch.tensor([0, 0, 1, 1]), top=2).tolist()
         [1.0, 0.5]
     """
+    features, labels = inputs(features, bounds=None), tensor(labels)
+    concepts = labels[:0] if concepts is None else tensor(concepts)
     if nearness is None:
-        nearness = torch.eye(1 + int(max(part.max() for part in (labels, concepts) if part is not None)))
-    near = _near(features, labels, top, nearness)
-    return near.amax(1) if concepts is None else near.gather(1, concepts[:, None])[:, 0]
+        nearness = torch.eye(1 + int(max((int(part.max()) for part in (labels, concepts) if len(part)), default=0)))
+    nearness = inputs(nearness)
+    if features.ndim != 2 or nearness.ndim != 2 or nearness.shape[0] != nearness.shape[1]:
+        raise ValueError(f"expected features (N, D) and nearness (K, K), found {tuple(features.shape)} and {tuple(nearness.shape)}")
+    for name, part in (("labels", labels), ("concepts", concepts)):
+        if part.ndim != 1 or part.is_floating_point() or bool(((part < 0) | (part >= len(nearness))).any()):
+            raise ValueError(f"expected {name} as class numbers from 0 to {len(nearness) - 1}, found {part.dtype} {tuple(part.shape)}")
+    near = _near(features, labels.long(), top, nearness)
+    if not len(concepts):
+        return near.amax(1)
+    if concepts.shape != features.shape[1:]:
+        raise ValueError(f"expected one concept for each of {features.shape[1]} neurons, found {tuple(concepts.shape)}")
+    return near.gather(1, concepts.long()[:, None])[:, 0]
 
 
 def _near(features: Tensor, labels: Tensor, top: int, nearness: Tensor) -> Tensor:

@@ -36,7 +36,7 @@ from bakeoff.claim import Claim, Drawing, Paper
 from bakeoff.errors import NotFitted
 from bakeoff.parts.attacks import accuracy, one_pixel, right, saliency, sparse_pgd
 from bakeoff.parts.calibration import auroc
-from bakeoff.parts.learning import learn
+from bakeoff.parts.learning import inputs, learn, tensor
 from bakeoff.parts.seeding import seeded
 from bakeoff.parts.small_cnn import small_cnn
 from bakeoff.parts.supervised import train as learn_classes
@@ -80,12 +80,12 @@ class AEPecker:
         self.low, self.high, self.company, self.compare, self.embedding = low, high, company, compare, embedding
         self.learning_rate, self.batch_size, self.seed = learning_rate, batch_size, seed
 
-    def fit(self, images: Tensor, attacked: Tensor, *, steps: int = 1000, on_step=None) -> AEPecker:
+    def fit(self, images, attacked, *, steps: int = 1000, on_step=None) -> AEPecker:
         """Learn to tell attacked images from natural ones.
 
         Args:
-            images: (N, C, H, W) natural ones, in [0, 1].
-            attacked: (M, C, H, W).
+            images: (N, C, H, W) natural ones, values in [0, 1]; a tensor or an array.
+            attacked: (M, C, H, W), in [0, 1] as well.
             steps: minibatches to learn from.
             on_step: called with the loss after every step.
 
@@ -93,9 +93,10 @@ class AEPecker:
             self.
 
         Raises:
-            ValueError: one of the two is empty, or their shapes differ.
+            ValueError: one of the two is empty, their shapes differ, or values are not in [0, 1].
         """
-        if not (len(images) and len(attacked) and images.shape[1:] == attacked.shape[1:]):
+        images, attacked = inputs(images).float(), inputs(attacked).float()
+        if not (images.ndim == 4 and len(images) and len(attacked) and images.shape[1:] == attacked.shape[1:]):
             raise ValueError(f"expected natural and attacked images of one shape, got {tuple(images.shape)} and {tuple(attacked.shape)}")
         both = torch.cat((images, attacked))
         says = torch.cat((torch.zeros(len(images)), torch.ones(len(attacked))))
@@ -106,14 +107,30 @@ class AEPecker:
         return self
 
     @torch.no_grad()
-    def score(self, images: Tensor) -> Tensor:
-        """p(attacked) of images (B, C, H, W), each in (0, 1): (B,)."""
+    def score(self, images) -> Tensor:
+        """p(attacked) of images, each in (0, 1): (B,).
+
+        Args:
+            images: (B, C, H, W), as in `fit`.
+
+        Raises:
+            NotFitted: before `fit`.
+            ValueError: values are not in [0, 1].
+        """
         if not hasattr(self, "_network"):
             raise NotFitted
-        return torch.cat([self._network(self._pairs(part)).sigmoid() for part in images.split(500)])
+        return torch.cat([self._network(self._pairs(part)).sigmoid() for part in inputs(images, self._network).split(500)])
 
-    def rectify(self, images: Tensor) -> Tensor:
-        """The images (B, C, H, W) with their suspects painted over; needs no `fit`."""
+    def rectify(self, images) -> Tensor:
+        """The images with their suspects painted over, (B, C, H, W); needs no `fit`.
+
+        Args:
+            images: (B, C, H, W), values in [0, 1]; a tensor or an array.
+
+        Raises:
+            ValueError: values are not in [0, 1].
+        """
+        images = inputs(images)
         return inpaint(images, suspects(images, self.low, self.high, self.company))
 
     def _pairs(self, images: Tensor) -> Tensor:
@@ -141,12 +158,15 @@ def suspects(images: Tensor, low: float = 0.02, high: float = 0.98, company: int
     """Pixels that stand at an end of the range without enough neighbours there.
 
     Args:
-        images: (B, C, H, W).
+        images: (B, C, H, W), values in [0, 1]; a tensor or an array.
         low, high: a channel outside [low, high] is extreme.
         company: an extreme pixel with so many neighbours at the same end in the same channel, of eight, is no suspect.
 
     Returns:
         (B, 1, H, W) booleans: whether any channel makes the pixel suspect.
+
+    Raises:
+        ValueError: values are not in [0, 1].
 
     Example:
         >>> import torch
@@ -156,6 +176,7 @@ def suspects(images: Tensor, low: float = 0.02, high: float = 0.98, company: int
         >>> suspects(image).nonzero().tolist()
         [[0, 0, 2, 3]]
     """
+    images = inputs(images)
     found, ring = torch.zeros_like(images[:, :1], dtype=torch.bool), images.new_tensor([[1.0, 1, 1], [1, 0, 1], [1, 1, 1]])
     for extreme in (images < low, images > high):
         neighbours = _around(extreme.to(images.dtype), ring)
@@ -174,6 +195,9 @@ def inpaint(images: Tensor, holes: Tensor, sweeps: int = 60) -> Tensor:
     Returns:
         (B, C, H, W), equal to the images outside the holes.
 
+    Raises:
+        ValueError: images are not finite floats, or holes not booleans (B, 1, H, W).
+
     Example:
         >>> import torch
         >>> from bakeoff.papers.robustness.l0_detection import inpaint
@@ -183,6 +207,10 @@ def inpaint(images: Tensor, holes: Tensor, sweeps: int = 60) -> Tensor:
         >>> torch.allclose(inpaint(torch.where(holes, 0.0, ramp), holes), ramp)
         True
     """
+    images, holes = inputs(images, bounds=None), tensor(holes)
+    if holes.dtype != torch.bool or holes.shape != images[:, :1].shape:
+        raise ValueError(f"expected holes as booleans (B, 1, H, W) for images {tuple(images.shape)}, "
+                         f"found {holes.dtype} {tuple(holes.shape)}")
     if not bool(holes.any()):
         return images.clone()
     cross = images.new_tensor([[0.0, 1, 0], [1, 0, 1], [0, 1, 0]])

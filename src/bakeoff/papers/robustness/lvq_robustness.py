@@ -41,7 +41,7 @@ from torch import Tensor, nn
 from bakeoff.claim import Claim, Drawing, Paper
 from bakeoff.errors import NotFitted
 from bakeoff.parts.attacks import accuracy, carlini_wagner, decoupled, deepfool, lengths, margin_loss, pgd, right
-from bakeoff.parts.learning import learn
+from bakeoff.parts.learning import inputs, learn, tensor
 from bakeoff.parts.small_cnn import small_cnn
 from bakeoff.parts.supervised import train as learn_classes
 
@@ -61,7 +61,8 @@ class GLVQ(nn.Module):
     """Generalised learning vector quantisation: a classifier by the nearest prototype, with a margin that certifies its answers.
 
     It is a network of logits, (B, ...) -> (B, K): minus the distance to the nearest prototype of each class. Attacks and everything else
-    that takes an `nn.Module` take it.
+    that takes an `nn.Module` take it. What was learned is saved and loaded as of any module: `GLVQ(...).load_state_dict(state)`, of the
+    same variant and prototypes_per_class, needs no `fit` before.
 
     Args:
         prototypes_per_class: k.
@@ -91,11 +92,11 @@ class GLVQ(nn.Module):
         for name in ("prototypes", "omega", "axes"):  # (K, k, D); (m, D); (K k, D, r)
             self.register_parameter(name, None)
 
-    def fit(self, images: Tensor, labels: Tensor, *, steps: int = 1000, on_step=None) -> GLVQ:
+    def fit(self, images, labels, *, steps: int = 1000, on_step=None) -> GLVQ:
         """Place the prototypes at the means of each class's clusters, then move them (and what else makes the distance) to lower the loss.
 
         Args:
-            images: (N, ...) floats.
+            images: (N, ...) finite floats of any range; a tensor or an array.
             labels: (N,) class numbers 0..K-1, each at least `prototypes_per_class` times.
             steps: minibatches to learn from.
             on_step: called with the loss after every step.
@@ -104,9 +105,10 @@ class GLVQ(nn.Module):
             self.
 
         Raises:
-            ValueError: an unknown variant, or a class with too few images.
+            ValueError: an unknown variant, a rank out of range, images that are not finite floats, labels that are not class numbers, one
+                an image, or a class with too few images.
         """
-        x = images.float().flatten(1)  # (N, D)
+        x, labels = inputs(images, bounds=None).float().flatten(1), tensor(labels)  # (N, D), (N,)
         self._start(x, labels)
 
         def after(loss):
@@ -143,16 +145,23 @@ class GLVQ(nn.Module):
         return mu if self.slope is None else torch.sigmoid(self.slope * mu)
 
     @torch.no_grad()
-    def predict(self, images: Tensor) -> Tensor:
-        """The class of the nearest prototype: images (B, ...) -> (B,)."""
-        return torch.cat([self(x).argmax(1) for x in images.float().split(1000)])
+    def predict(self, images) -> Tensor:
+        """The class of the nearest prototype, (B,).
+
+        Args:
+            images: (B, ...), as in `fit`.
+
+        Raises:
+            NotFitted: before `fit`.
+        """
+        return torch.cat([self(x).argmax(1) for x in inputs(images, bounds=None).float().split(1000)])
 
     @torch.no_grad()
-    def certify(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def certify(self, images) -> tuple[Tensor, Tensor]:
         """The label of each image, and the L2 radius within which no change alters it.
 
         Args:
-            images: (B, ...) floats.
+            images: (B, ...), as in `fit`.
 
         Returns:
             labels (B,) and radii (B,), in the unit of the images.
@@ -160,7 +169,7 @@ class GLVQ(nn.Module):
         Raises:
             NotFitted: before `fit`.
         """
-        distances = torch.cat([-self(x) for x in images.double().split(1000)])  # (B, K)
+        distances = torch.cat([-self(x) for x in inputs(images, bounds=None).double().split(1000)])  # (B, K)
         stretch = 1.0 if self.omega is None else torch.linalg.matrix_norm(self.omega.double(), 2)  # the most that a change can grow
         first, second = distances.sqrt().topk(2, largest=False).values.T  # each (B,)
         return distances.argmin(1), (second - first) / (2 * stretch)
@@ -169,6 +178,15 @@ class GLVQ(nn.Module):
         """Prototypes, matrix and axes as they are before the first step."""
         if self.variant not in VARIANTS:
             raise ValueError(f"variant={self.variant!r}; expected one of {', '.join(VARIANTS)}")
+        if y.shape != x.shape[:1] or not len(y) or y.is_floating_point() or int(y.min()) < 0:
+            raise ValueError(f"expected whole numbers from 0 as labels, one for each of {len(x)} images; found {y.dtype} {tuple(y.shape)}")
+        if self.prototypes_per_class < 1:
+            raise ValueError(f"prototypes_per_class={self.prototypes_per_class}; expected 1 or more")
+        size, tangent = x.shape[1], self.variant == "tangent"
+        rank = self.rank if self.rank is not None else 12 if tangent else size
+        if not (0 <= rank < size if tangent else 0 < rank <= size):
+            raise ValueError(f"rank {rank} for images of {size} numbers; expected "
+                             + ("fewer dimensions, else every distance is 0" if tangent else "1 or more rows, and at most those"))
         if int(y.max()) < 1:
             raise ValueError("expected labels of two classes or more")
         if (few := int(torch.bincount(y).min())) < self.prototypes_per_class:
@@ -179,11 +197,25 @@ class GLVQ(nn.Module):
         self.prototypes, self.omega, self.axes = nn.Parameter(torch.stack(means)), None, None
         if self.variant == "matrix":
             self.omega = nn.Parameter(torch.eye(x.shape[1]) if self.rank is None else principal_axes(x - x.mean(0), self.rank, rng).T)
-        if self.variant == "tangent":
+        if tangent:
             clusters = [group[squared_distances(group, mean).argmin(1) == k] - mean[k]
                         for group, mean in zip(groups, means, strict=True) for k in range(len(mean))]
-            self.axes = nn.Parameter(torch.stack([principal_axes(one, 12 if self.rank is None else self.rank, rng) for one in clusters]))
+            self.axes = nn.Parameter(torch.stack([principal_axes(one, rank, rng) for one in clusters]))
         self._constrain()
+
+    def _load_from_state_dict(self, state, prefix, metadata, strict, missing, unexpected, errors):
+        """As of any module, but parameters of the saved shapes are made first: those follow from the data."""
+        kept = {name: state[prefix + name] for name in ("prototypes", "omega", "axes") if prefix + name in state}
+        if "prototypes" in kept:
+            kind, each = "matrix" if "omega" in kept else "tangent" if "axes" in kept else "euclidean", kept["prototypes"].shape[1]
+            if (kind, each) != (self.variant, self.prototypes_per_class):
+                errors.append(f"saved was the variant {kind!r} with prototypes_per_class={each}, this model is {self.variant!r} with "
+                              f"{self.prototypes_per_class}")
+                return
+            for name, saved in kept.items():
+                if getattr(self, name) is None or getattr(self, name).shape != saved.shape:
+                    setattr(self, name, nn.Parameter(torch.empty_like(saved)))
+        super()._load_from_state_dict(state, prefix, metadata, strict, missing, unexpected, errors)
 
     @torch.no_grad()
     def _constrain(self) -> None:

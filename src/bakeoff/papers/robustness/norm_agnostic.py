@@ -31,19 +31,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from copy import deepcopy
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bakeoff.baselines.adversarial_training import AdversarialTraining, climbed, pictures, tensor
+from bakeoff.baselines.adversarial_training import AdversarialTraining, LearnsPictures, climbed
 from bakeoff.claim import Claim, Drawing, Paper
-from bakeoff.errors import NotFitted
-from bakeoff.parts.attacks import accuracy, cross_entropy, pgd, random_change
-from bakeoff.parts.attacks.balls import room, steepest, within
+from bakeoff.parts.attacks import accuracy, cross_entropy, pgd
+from bakeoff.parts.attacks.gradient import ascents
 from bakeoff.parts.attacks.outcomes import attacking, fools, slope
-from bakeoff.parts.learning import learn
 from bakeoff.parts.small_cnn import small_cnn
 
 PAPER = Paper(title="On Norm-Agnostic Robustness of Adversarial Training", authors=("Li", "Chen", "Wang", "Carin"), year=2019,
@@ -93,23 +90,13 @@ def second_order_attack(model: nn.Module, x: Tensor, y: Tensor, *, radius: float
     size = 2.5 * radius / steps if step_size is None else step_size
     with attacking(model, x, y, bounds) as (x, y):
         rng = torch.Generator(x.device).manual_seed(seed)
-        best, fooled, highest = x.clone(), torch.zeros_like(y, dtype=torch.bool), x.new_full((len(x),), -torch.inf)
-        for _ in range(restarts):
-            at = within(x, random_change(x, radius, norm, rng), radius, norm, bounds)
-            for step in range(steps + 1):
-                hit, value = _judged(model, at, y)
-                better = (hit & ~fooled) | ((hit == fooled) & (value > highest))
-                best[better], fooled[better], highest[better] = at[better], hit[better], value[better]
-                if step < steps:
-                    gradient = _around(model, at, y, noise, draws, rng)
-                    at = within(x, at - x + size * steepest(gradient, norm, room(at, gradient, bounds)), radius, norm, bounds)
-    return best
 
+        def look(at, truth, slopes):
+            logits, value, _ = slope(model, at, lambda logits: cross_entropy(logits, truth), wanted=False)
+            return fools(logits, truth, targeted=False), value, _around(model, at, truth, noise, draws, rng) if slopes else at
 
-def _judged(model: nn.Module, at: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    with torch.no_grad():
-        logits = model(at)
-    return fools(logits, y, targeted=False), cross_entropy(logits, y)
+        return ascents(look, x, y, radius=radius, norm=norm, steps=steps, size=size, restarts=restarts, random_start=True, momentum=0.0,
+                       keep="best", rng=rng, bounds=bounds)
 
 
 def _around(model: nn.Module, at: Tensor, y: Tensor, noise: float, draws: int, rng: torch.Generator) -> Tensor:
@@ -120,7 +107,7 @@ def _around(model: nn.Module, at: Tensor, y: Tensor, noise: float, draws: int, r
     return gradient.view(draws, *at.shape).mean(0)
 
 
-class MultiNormTraining:
+class MultiNormTraining(LearnsPictures):
     """Adversarial training against several balls at once: each minibatch is dealt out among them.
 
     Args:
@@ -163,25 +150,8 @@ class MultiNormTraining:
         """
         if not self.radii or any(norm not in (math.inf, 2, 1) or radius < 0 for norm, radius in self.radii.items()):
             raise ValueError(f"expected radii of at least 0 by norm (math.inf, 2 or 1), got {dict(self.radii)}")
-        self._network = learn(deepcopy(self.start), *pictures(images, labels), self._loss, steps=steps,
-                              learning_rate=self.learning_rate, batch_size=self.batch_size, seed=self.seed, on_step=on_step)
-        return self
-
-    @property
-    def network(self) -> nn.Module:
-        """The trained network, in evaluation mode."""
-        if not hasattr(self, "_network"):
-            raise NotFitted()
-        return self._network
-
-    def predict(self, images) -> Tensor:
-        """The class (B,) of each of the images (B, C, H, W).
-
-        Raises:
-            NotFitted: before `fit`.
-        """
-        with torch.no_grad():
-            return self.network(tensor(images).float()).argmax(1)
+        return self._learn(self.start, images, labels, steps=steps, learning_rate=self.learning_rate, batch_size=self.batch_size,
+                           seed=self.seed, on_step=on_step)
 
     def _loss(self, network: nn.Module, x: Tensor, y: Tensor, rng: torch.Generator, done: float) -> Tensor:
         grown = min(1.0, done / self.warm_up) if self.warm_up else 1.0

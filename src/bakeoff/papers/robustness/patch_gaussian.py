@@ -32,6 +32,7 @@ from torch import Tensor, nn
 from bakeoff.claim import Claim, Drawing, Paper
 from bakeoff.parts.attacks import accuracy
 from bakeoff.parts.corruptions import KINDS, NAMES, corrupted
+from bakeoff.parts.learning import inputs
 from bakeoff.parts.small_cnn import small_cnn
 from bakeoff.parts.supervised import train as learn
 
@@ -76,6 +77,7 @@ class PatchGaussian:
         _check(self.patch_size, images)
         if self.max_scale < 0:
             raise ValueError(f"max_scale {self.max_scale}; expected 0 or above")
+        inputs(images)  # in [0, 1], or told
         inside = squares(images, self.patch_size, rng)
         scale = self.max_scale * torch.rand(len(images), 1, 1, 1, generator=rng, device=images.device)
         noise = torch.randn(images.shape, generator=rng, dtype=images.dtype, device=images.device)

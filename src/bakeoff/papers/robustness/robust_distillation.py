@@ -32,18 +32,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from copy import deepcopy
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bakeoff.baselines.adversarial_training import AdversarialTraining, climbed, pictures, tensor
+from bakeoff.baselines.adversarial_training import AdversarialTraining, LearnsPictures, climbed
 from bakeoff.claim import Claim, Drawing, Paper
-from bakeoff.errors import NotFitted
 from bakeoff.parts.attacks import accuracy, cross_entropy, margin_loss, pgd, worst_of
 from bakeoff.parts.evaluating import evaluating
-from bakeoff.parts.learning import learn
 from bakeoff.parts.small_cnn import small_cnn
 
 PAPER = Paper(title="Adversarially Robust Distillation", authors=("Goldblum", "Fowl", "Feizi", "Goldstein"), year=2020, venue="AAAI",
@@ -55,7 +52,7 @@ CLAIM = Claim(says="A small network distilled at attacked images from a robust w
 __all__ = ["RobustDistillation", "ard_loss"]
 
 
-class RobustDistillation:
+class RobustDistillation(LearnsPictures):
     """A student that learns from a robust teacher at the images that fool the student most.
 
     Args:
@@ -105,25 +102,8 @@ class RobustDistillation:
                                (0 <= self.warm_up <= 1, "warm_up in [0, 1]")):
             if not good:
                 raise ValueError(f"expected {expected}")
-        self._network = learn(deepcopy(self.student), *pictures(images, labels), self._loss, steps=steps,
-                              learning_rate=self.learning_rate, batch_size=self.batch_size, seed=self.seed, on_step=on_step)
-        return self
-
-    @property
-    def network(self) -> nn.Module:
-        """The trained student, in evaluation mode."""
-        if not hasattr(self, "_network"):
-            raise NotFitted()
-        return self._network
-
-    def predict(self, images) -> Tensor:
-        """The class (B,) of each of the images (B, C, H, W).
-
-        Raises:
-            NotFitted: before `fit`.
-        """
-        with torch.no_grad():
-            return self.network(tensor(images).float()).argmax(1)
+        return self._learn(self.student, images, labels, steps=steps, learning_rate=self.learning_rate, batch_size=self.batch_size,
+                           seed=self.seed, on_step=on_step)
 
     def _loss(self, student: nn.Module, x: Tensor, y: Tensor, rng: torch.Generator, done: float) -> Tensor:
         radius = self.radius * (min(1.0, done / self.warm_up) if self.warm_up else 1.0)
@@ -149,6 +129,9 @@ def ard_loss(student: nn.Module, teacher: nn.Module, x: Tensor, x_adv: Tensor, y
     Returns:
         (), the mean over the batch; the divergence summed over classes.
 
+    Raises:
+        ValueError: alpha or temperature is out of range, or shapes do not fit.
+
     Example:
         >>> import torch
         >>> from torch import nn
@@ -157,11 +140,18 @@ def ard_loss(student: nn.Module, teacher: nn.Module, x: Tensor, x_adv: Tensor, y
         >>> abs(ard_loss(network, network, x, x, y).item()) < 1e-3
         True
     """
+    if not (0 <= alpha <= 1 and 0 < temperature < math.inf):
+        raise ValueError(f"expected alpha in [0, 1] and a finite temperature above 0, found {alpha} and {temperature}")
+    if x_adv.shape != x.shape or y.shape != x.shape[:1] or y.is_floating_point():
+        raise ValueError(f"expected x and x_adv of one shape (B, ...) and y as class numbers (B,), found {tuple(x.shape)}, "
+                         f"{tuple(x_adv.shape)} and {tuple(y.shape)} of {y.dtype}")
     loss = torch.zeros((), device=x.device)
     if alpha > 0:
         with evaluating(teacher), torch.no_grad():
             aim = F.log_softmax(teacher(x) / temperature, 1)  # (B, K)
         said = F.log_softmax(student(x_adv) / temperature, 1)  # (B, K)
+        if said.shape != aim.shape:
+            raise ValueError(f"expected logits of one shape from student and teacher, found {tuple(said.shape)} and {tuple(aim.shape)}")
         loss = loss + alpha * temperature ** 2 * F.kl_div(said, aim, log_target=True, reduction="batchmean")
     if alpha < 1:
         loss = loss + (1 - alpha) * F.cross_entropy(student(x), y)

@@ -44,7 +44,7 @@ from bakeoff.errors import NotFitted
 from bakeoff.papers.robustness.randomized_smoothing import Smoothed
 from bakeoff.parts.attacks.balls import lengths, within
 from bakeoff.parts.evaluating import evaluating
-from bakeoff.parts.learning import learn
+from bakeoff.parts.learning import class_numbers, inputs, learn, tensor
 from bakeoff.parts.small_cnn import small_cnn
 from bakeoff.parts.trace_pictures import bars
 
@@ -99,19 +99,24 @@ class SmoothAdv:
         """Model evaluations of a step: noisy images that go forward and back."""
         return self.batch_size * self.draws * (1 + (self.attack_steps if self.radius else 0))
 
-    def fit(self, images: Tensor, labels: Tensor, *, steps: int, on_step: Callable[[float, int], None] | None = None) -> SmoothAdv:
+    def fit(self, images, labels, *, steps: int, on_step: Callable[[float, int], None] | None = None) -> SmoothAdv:
         """Train a copy of the network.
 
         Args:
-            images: (N, C, H, W), values within `bounds`.
+            images: (N, C, H, W), values within `bounds`; a tensor or an array, taken in the network's precision.
             labels: (N,) class numbers 0..K-1.
             steps: minibatches to learn from, each of `cost` model evaluations.
             on_step: called with the loss and `cost` after every step.
 
         Returns:
             self.
+
+        Raises:
+            ValueError: a setting is out of range, an image out of bounds, or labels are not class numbers of the network.
         """
-        self.network_ = learn(deepcopy(self.network), images, labels, self._loss, steps=steps, learning_rate=self.learning_rate,
+        _check(self.sigma, self.radius, self.attack_steps, self.draws)
+        x = inputs(images, self.network, self.bounds)
+        self.network_ = learn(deepcopy(self.network), x, tensor(labels), self._loss, steps=steps, learning_rate=self.learning_rate,
                               batch_size=self.batch_size, seed=self.seed, on_step=on_step and (lambda loss: on_step(loss, self.cost)))
         return self
 
@@ -123,30 +128,32 @@ class SmoothAdv:
             x = _climb(network, x, y, noise, radius, self.attack_steps, self.bounds)
         return F.cross_entropy(network((x + noise).flatten(0, 1)), y.repeat(self.draws))
 
-    def certify(self, images: Tensor, *, n: int = 1000, n0: int = 100, alpha: float = 0.001) -> tuple[Tensor, Tensor]:
+    def certify(self, images, *, n: int = 1000, n0: int = 100, alpha: float = 0.001) -> tuple[Tensor, Tensor]:
         """Labels (B,), -1 where withheld, and L2 radii (B,) within which they cannot change; see `Smoothed.certify`.
 
         Args:
-            images: (B, C, H, W).
+            images: (B, C, H, W), as in `fit`.
             n: noisy copies that count the label.
             n0: noisy copies that choose it.
             alpha: probability, for each image, that its certificate is wrong.
 
         Raises:
             NotFitted: before `fit`.
+            ValueError: a number is out of range, or an image out of bounds.
         """
         if not hasattr(self, "network_"):
             raise NotFitted
-        return Smoothed(self.network_, self.sigma, seed=self.seed).certify(images, n=n, n0=n0, alpha=alpha)
+        x = inputs(images, self.network_, self.bounds)
+        return Smoothed(self.network_, self.sigma, seed=self.seed).certify(x, n=n, n0=n0, alpha=alpha)
 
 
-def attack_smoothed(model: nn.Module, x: Tensor, y: Tensor, *, sigma: float, radius: float, steps: int = 10, draws: int = 16,
+def attack_smoothed(model: nn.Module, x, y, *, sigma: float, radius: float, steps: int = 10, draws: int = 16,
                     seed: int = 0, bounds: tuple[float, float] = (0.0, 1.0)) -> Tensor:
     """Images nearby that the smoothed version of a classifier finds hard: J(x') is climbed in an L2 ball.
 
     Args:
         model: (B, C, H, W) -> (B, K) logits; seen in evaluation mode and left as it was.
-        x: (B, C, H, W) images within `bounds`.
+        x: (B, C, H, W) images within `bounds`; a tensor or an array, taken in the model's precision.
         y: (B,) their labels.
         sigma: standard deviation of the noise.
         radius: of the L2 ball.
@@ -159,7 +166,7 @@ def attack_smoothed(model: nn.Module, x: Tensor, y: Tensor, *, sigma: float, rad
         (B, C, H, W), in the ball and in bounds.
 
     Raises:
-        ValueError: a number is out of range, or an image out of bounds.
+        ValueError: a number is out of range, an image out of bounds, or labels are not class numbers of the model.
 
     Example:
         >>> import torch
@@ -170,14 +177,18 @@ def attack_smoothed(model: nn.Module, x: Tensor, y: Tensor, *, sigma: float, rad
         >>> attack_smoothed(halves, torch.full((1, 1, 1, 1), 0.75), torch.tensor([1]), sigma=0.25, radius=0.125).flatten()
         tensor([0.6250])
     """
-    if not (sigma >= 0 and radius >= 0 and steps > 0 and draws > 0):
-        raise ValueError(f"sigma={sigma}, radius={radius}, steps={steps}, draws={draws}; expected none below 0, steps and draws above it")
-    if not bool(((x >= bounds[0]) & (x <= bounds[1])).all()):
-        raise ValueError(f"x has values outside bounds={bounds}; expected it within, or give the range of your pixels")
+    _check(sigma, radius, steps, draws)
+    x = inputs(x, model, bounds)
+    y = class_numbers(y, model, x)
     rng = torch.Generator(x.device).manual_seed(seed)
     noise = sigma * torch.randn(draws, *x.shape, generator=rng, dtype=x.dtype, device=x.device)  # (M, B, C, H, W)
     with evaluating(model):
         return _climb(model, x, y, noise, radius, steps, bounds)
+
+
+def _check(sigma: float, radius: float, steps: int, draws: int) -> None:
+    if not (sigma >= 0 and radius >= 0 and steps > 0 and draws > 0):
+        raise ValueError(f"sigma={sigma}, radius={radius}, steps={steps}, draws={draws}; expected none below 0, steps and draws above it")
 
 
 def _climb(model: nn.Module, x: Tensor, y: Tensor, noise: Tensor, radius: float, steps: int, bounds: tuple[float, float]) -> Tensor:

@@ -36,7 +36,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from bakeoff.claim import Claim, Drawing, Paper
-from bakeoff.parts.learning import learn
+from bakeoff.parts.learning import inputs, learn
 from bakeoff.parts.seeding import seeded
 
 PAPER = Paper(title="How Can We Be So Dense? The Benefits of Using Highly Sparse Representations", authors=("Ahmad", "Scheinkman"),
@@ -63,7 +63,7 @@ class KWinners(nn.Module):
         period: samples over which duty cycles are averaged.
 
     Raises:
-        ValueError: units, k or period below 1.
+        ValueError: units, k or period below 1, or inference_factor not above 0.
 
     Example:
         >>> import torch
@@ -77,6 +77,8 @@ class KWinners(nn.Module):
         super().__init__()
         if min(units, k, period) < 1:
             raise ValueError(f"expected units, k and period of 1 or more, not {units}, {k} and {period}")
+        if not inference_factor > 0:
+            raise ValueError(f"expected an inference_factor above 0, not {inference_factor}")
         self.units, self.k, self.boost_decay, self.inference_factor, self.period = units, k, boost_decay, inference_factor, period
         self.register_buffer("boost", torch.tensor(float(boost)))
         self.register_buffer("seen", torch.tensor(0))
@@ -92,11 +94,11 @@ class KWinners(nn.Module):
             As x, 0 but for the winners.
 
         Raises:
-            ValueError: x has another number of units.
+            ValueError: x has another number of units or of dimensions.
         """
-        if x.shape[1] != self.units:
-            raise ValueError(f"expected {self.units} units in dimension 1, not a tensor of {tuple(x.shape)}")
-        places = x[0].numel()
+        if x.ndim not in (2, 4) or x.shape[1] != self.units:
+            raise ValueError(f"expected {self.units} units in dimension 1 of 2 or of 4, not a tensor of {tuple(x.shape)}")
+        places = x.shape[1:].numel()
         if self.k >= places:
             return F.relu(x)
         k = self.k if self.training else min(places, int(self.k * self.inference_factor))
@@ -143,7 +145,7 @@ def sparse_weights(layer: nn.Module, density: float, *, seed: int = 0) -> nn.Mod
         The layer.
 
     Raises:
-        ValueError: density is out of range.
+        ValueError: density is out of range, the layer is of another kind, or has a mask already.
 
     Example:
         >>> import torch
@@ -154,6 +156,8 @@ def sparse_weights(layer: nn.Module, density: float, *, seed: int = 0) -> nn.Mod
     """
     if not 0 < density <= 1:
         raise ValueError(f"expected a density in (0, 1], not {density}")
+    if not isinstance(layer, nn.Linear | nn.Conv2d) or parametrize.is_parametrized(layer, "weight"):
+        raise ValueError(f"expected an nn.Linear or nn.Conv2d whose weights have no mask yet, not {type(layer).__name__}")
     rows = layer.weight.detach().flatten(1)  # (units, inputs)
     order = torch.rand(rows.shape, generator=torch.Generator().manual_seed(seed))
     kept = order.topk(max(1, round(density * rows.shape[1]))).indices  # (units, kept)
@@ -163,17 +167,20 @@ def sparse_weights(layer: nn.Module, density: float, *, seed: int = 0) -> nn.Mod
     return layer
 
 
-def bright_noise(images: Tensor, share: float, value: float | Tensor, *, seed: int = 0) -> Tensor:
+def bright_noise(images, share: float, value: float | Tensor, *, seed: int = 0) -> Tensor:
     """Set a share of the pixels of each image, chosen anew for each, to one value.
 
     Args:
-        images: (B, C, H, W); a pixel is one of the C H W numbers.
-        share: in [0, 1]; the number of pixels is rounded down.
+        images: (B, C, H, W) floats, in [0, 1] or of any other range; a tensor or an array. A pixel is one of the C H W numbers.
+        share: in [0, 1]; the number of pixels is rounded.
         value: what they are set to.
         seed: decides which.
 
     Returns:
         A new tensor, as images.
+
+    Raises:
+        ValueError: share is not in [0, 1], or images are not finite floats.
 
     Example:
         >>> import torch
@@ -181,6 +188,9 @@ def bright_noise(images: Tensor, share: float, value: float | Tensor, *, seed: i
         >>> bright_noise(torch.zeros(2, 1, 2, 2), share=0.5, value=1.0).sum((1, 2, 3))
         tensor([2., 2.])
     """
+    if not 0 <= share <= 1:
+        raise ValueError(f"expected a share in [0, 1], not {share}")
+    images = inputs(images, bounds=None)
     flat = images.flatten(1)
     order = torch.rand(flat.shape, generator=torch.Generator().manual_seed(seed))
     chosen = order.topk(round(share * flat.shape[1])).indices.to(images.device)  # (B, pixels)
@@ -190,6 +200,8 @@ def bright_noise(images: Tensor, share: float, value: float | Tensor, *, seed: i
 def small_net(shape, classes: int, seed: int, *, sparse: bool, dropout: float = 0.0) -> nn.Sequential:
     """The paper's network of one convolution, its two hidden layers k-winners with a sparse second, or ReLU and dense with dropout."""
     channels, *sides = shape
+    if min(sides) < 6:
+        raise ValueError(f"expected pictures of 6 x 6 pixels or more, as a convolution of 5 x 5 and a maximum over 2 x 2 need, not {sides}")
     places = 30 * ((sides[0] - 4) // 2) * ((sides[1] - 4) // 2)
     with seeded(seed):
         convolution, hidden, last = nn.Conv2d(channels, 30, 5), nn.Linear(places, 150), nn.Linear(150, classes)

@@ -8,10 +8,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from .balls import NORMS, random_change, require, room, rows_of, steepest, within
-from .outcomes import attacking, cross_entropy, finite, fools, slope
+from .balls import NORMS, inside, random_change, require, rows_of, steepest
+from .outcomes import attacking, cross_entropy, fools, slope
 
 Loss = Callable[[Tensor, Tensor], Tensor]
+Look = Callable[[Tensor, Tensor, bool], tuple[Tensor, Tensor, Tensor]]
 TOGETHER = 256  # rows up to which restarts run side by side
 
 
@@ -71,7 +72,7 @@ def pgd(model: nn.Module, x: Tensor, y: Tensor, *, radius: float, norm: float = 
         steps: gradients a restart.
         step_size: length of a step in the norm; 2.5 radius / steps unless given.
         restarts: starts tried.
-        random_start: start at a point drawn uniformly from the ball, not at the input.
+        random_start: start at a point drawn from the ball, as `random_change` does, not at the input.
         momentum: of the gradients, each divided by its mean size (Dong and others, 2018).
         noise: standard deviation of Gaussian noise on the input, under which loss and gradient are taken.
         draws: copies over which they are averaged, for a model that draws by itself or noise above 0.
@@ -104,14 +105,14 @@ def pgd(model: nn.Module, x: Tensor, y: Tensor, *, radius: float, norm: float = 
     size = 2.5 * radius / steps if step_size is None else step_size
     sign = -1.0 if targeted else 1.0
 
-    def look(z, y):
-        """Whether z fools, how high the loss is, and its gradient."""
+    def look(z, y, slopes):
+        """Whether z fools, how high the loss is, and its gradient if slopes are wanted."""
         many = draws > 1 or noise > 0
 
-        def height(logits):
+        def climbed(logits):
             return sign * (loss(logits, y) if not many else loss(logits, y.repeat(draws)).view(draws, -1).mean(0))
 
-        logits, values, gradient = slope(blurred if many else model, z, height)
+        logits, values, gradient = slope(blurred if many else model, z, climbed, slopes)
         return fools(_voted(logits, draws), y, targeted), values, gradient
 
     def blurred(z):
@@ -120,47 +121,63 @@ def pgd(model: nn.Module, x: Tensor, y: Tensor, *, radius: float, norm: float = 
 
     with attacking(model, x, y, bounds) as (x, y):
         rng = torch.Generator(x.device).manual_seed(seed)
-        result, todo = x.clone(), torch.arange(len(x), device=x.device)
-        fooled, values = torch.zeros_like(y, dtype=torch.bool), x.new_full((len(x),), -torch.inf)
-        if keep == "first":
-            with torch.no_grad():
-                fooled = fools(finite(model(x)), y, targeted) if len(x) else fooled
-            todo = todo[~fooled]
-        done = 0
-        while done < restarts and len(todo):
-            copies = max(1, min(restarts - done, TOGETHER // len(todo)))
-            rows = todo.repeat(copies)
-            found = _climb(look, x[rows], y[rows], radius, norm, steps, size, random_start, momentum, keep, rng, bounds)
-            for moved, hit, value in zip(*(part.view(copies, len(todo), *part.shape[1:]) for part in found), strict=True):
-                better = (hit & ~fooled[todo]) | ((hit == fooled[todo]) & (value > values[todo]))
-                result[todo[better]], fooled[todo[better]], values[todo[better]] = moved[better], hit[better], value[better]
-            todo = todo[~fooled[todo]] if keep == "first" else todo
-            done += copies
-        return result
+        return ascents(look, x, y, radius=radius, norm=norm, steps=steps, size=size, restarts=restarts, random_start=random_start,
+                       momentum=momentum, keep=keep, rng=rng, bounds=bounds)
+
+
+def ascents(look: Look, x: Tensor, y: Tensor, *, radius: float, norm: float, steps: int, size: float, restarts: int, random_start: bool,
+            momentum: float, keep: str, rng: torch.Generator, bounds: tuple[float, float]) -> Tensor:
+    """What `pgd` does once it is said what is climbed; its arguments, and:
+
+    Args:
+        look: of (x (B, ...), y (B,), slopes) -> whether each row fools (B,), how high it is (B,), and its gradient (B, ...) where `slopes`.
+        size: of a step.
+        rng: draws the starts.
+
+    Returns:
+        (B, ...), a new tensor.
+    """
+    result, todo = x.clone(), torch.arange(len(x), device=x.device)
+    fooled, values = torch.zeros_like(y, dtype=torch.bool), x.new_full((len(x),), -torch.inf)
+    if keep == "first" and len(x):
+        fooled = look(x, y, False)[0]
+        todo = todo[~fooled]
+    done = 0
+    while done < restarts and len(todo):
+        copies = max(1, min(restarts - done, TOGETHER // len(todo)))
+        rows = todo.repeat(copies)
+        found = _climb(look, x[rows], y[rows], radius, norm, steps, size, random_start, momentum, keep, rng, bounds)
+        for moved, hit, value in zip(*(part.view(copies, len(todo), *part.shape[1:]) for part in found), strict=True):
+            better = (hit & ~fooled[todo]) | ((hit == fooled[todo]) & (value > values[todo]))
+            result[todo[better]], fooled[todo[better]], values[todo[better]] = moved[better], hit[better], value[better]
+        todo = todo[~fooled[todo]] if keep == "first" else todo
+        done += copies
+    return result
 
 
 def _climb(look, x, y, radius, norm, steps, size, random_start, momentum, keep, rng, bounds):
     """One ascent from each row: the iterate kept, whether it fools, and how high it is."""
-    place = within(x, random_change(x, radius, norm, rng), radius, norm, bounds) if random_start else x
+    nearest = inside(x, radius, norm, bounds)
+    place = nearest(x + random_change(x, radius, norm, rng)) if random_start else x
     best, fooled, values = place.clone(), torch.zeros_like(y, dtype=torch.bool), x.new_full((len(x),), -torch.inf)
     live = torch.arange(len(x), device=x.device)
     velocity = torch.zeros_like(x) if momentum else x
     for step in range(steps + (keep != "last")):
-        hit, value, gradient = look(place, y)
-        better = (hit & ~fooled[live]) | ((hit == fooled[live]) & (value > values[live]))
-        best[live[better]], fooled[live[better]], values[live[better]] = place[better], hit[better], value[better]
+        hit, value, gradient = look(place, y, step < steps)
+        if keep != "last":
+            better = (hit & ~fooled[live]) | ((hit == fooled[live]) & (value > values[live]))
+            best[live[better]], fooled[live[better]], values[live[better]] = place[better], hit[better], value[better]
         if step == steps:
             break
         if keep == "first" and bool(hit.any()):
-            stay = ~hit
-            live, x, y, place, gradient, velocity = (part[stay] for part in (live, x, y, place, gradient, velocity))
+            live, x, y, place, gradient, velocity = (part[~hit] for part in (live, x, y, place, gradient, velocity))
             if not len(live):
                 break
+            nearest = inside(x, radius, norm, bounds)
         if momentum:
             velocity = momentum * velocity + gradient / gradient.flatten(1).abs().mean(1).clamp_min(1e-30).view(rows_of(x))
             gradient = velocity
-        free = room(place, gradient, bounds) if norm == 1 else gradient
-        place = within(x, place - x + size * steepest(gradient, norm, free), radius, norm, bounds)
+        place = nearest(torch.add(place, steepest(gradient, norm, place, bounds), alpha=size))
     return (place, fooled, torch.zeros_like(values)) if keep == "last" else (best, fooled, values)
 
 

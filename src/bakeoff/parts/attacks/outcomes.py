@@ -146,13 +146,14 @@ def finite(logits: Tensor, y: Tensor | None = None) -> Tensor:
     return logits
 
 
-def slope(model: nn.Module, x: Tensor, loss) -> tuple[Tensor, Tensor, Tensor]:
-    """Logits (B, K), values (B,) of loss(logits), and the values' gradient in x, with no other gradient computed."""
-    x = x.detach().requires_grad_()
-    logits = finite(model(x))
-    values = loss(logits)
+def slope(model: nn.Module, x: Tensor, loss, wanted: bool = True) -> tuple[Tensor, Tensor, Tensor]:
+    """Logits (B, K), values (B,) of loss(logits), and the values' gradient in x, with no other gradient computed; zeros if not wanted."""
+    x = x.detach().requires_grad_(wanted)
+    with torch.set_grad_enabled(wanted):
+        logits = finite(model(x))
+        values = loss(logits)
     require(not bool(values.detach().isnan().any()), "expected a loss that is a number, it gives NaN")
-    return logits.detach(), values.detach(), torch.autograd.grad(values.sum(), x)[0]
+    return logits.detach(), values.detach(), torch.autograd.grad(values.sum(), x)[0] if wanted else torch.zeros_like(x)
 
 
 @contextmanager
