@@ -7,16 +7,18 @@
         else 0.001. Kept as bits (data/batch_files.py) with the facts: what the batch returned, random actions, and the learned policy at
         0.001. Some minutes. The seed is 0, and nothing was chosen among several runs.
 
-    python tools/batches.py atari GAME OUT.npz [--frames 10000000] [--rows 50000] [--references 100]
+    python tools/batches.py atari GAME OUT [--frames 10000000] [--rows 50000] [--references 100]
         GAME is one of `ale_py`, such as Breakout. Frames are made gray, the larger of the last two, 84 x 84, the last four as channels;
         an action lasts four frames and sticks with 0.25; an episode is over with the game or after 27,000 actions (data/arcade.py). What
-        is learned from, and stands in the batch, are rewards cut to [-1, 1]; the facts are of whole ones. An observation takes 28 KB, a
-        row twice that: 50,000 rows are 2.8 GB in memory, of which the paper has two hundred times as many. `bakeoff run
-        discrete_bcq --data OUT.npz --budget full` puts the claim to it.
+        is learned from, and stands in the batch, are rewards cut to [-1, 1]; the facts are of whole ones. OUT is a folder in which each
+        frame is written once, as it is played (data/frame_files.py): 7 KB a row, 0.35 GB for 50,000 rows, 71 GB for the paper's 10
+        million. It is read where it lies; in memory are some 100 bytes a row. `bakeoff run discrete_bcq --data OUT --budget full` puts
+        the claim to it.
 """
 
 import argparse
 import copy
+import itertools
 import sys
 from pathlib import Path
 
@@ -24,8 +26,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from bakeoff.data import arcade, batch_files, discrete_transitions
+from bakeoff.data import arcade, batch_files, frame_files
 from bakeoff.data.kinds.discrete_transitions import DiscreteTransitions
+from bakeoff.errors import DataError
 from bakeoff.parts.q_networks import q_network
 from bakeoff.parts.seeding import seeded
 
@@ -52,45 +55,71 @@ def main():
 
 def minatar(game, out, frames, rows, references):
     """Make and pack a batch of a MinAtar game."""
-    batch_files.pack(made(f"MinAtar/{game}-v1", frames, rows, references, (128,), capacity=100_000), out)
+    def keep(steps, about):
+        columns = [np.array(column) for column in zip(*steps, strict=True)]
+        batch_files.pack(DiscreteTransitions(*columns, *about()), out)
+
+    make(f"MinAtar/{game}-v1", frames, rows, references, (128,), 100_000, keep)
 
 
 def atari(game, out, frames, rows, references):
-    """Make a batch of an Atari game, in the form that every batch of a user's has."""
-    discrete_transitions.save(made(f"Atari/{game}-v0", frames, rows, references, (512,), capacity=20_000), out)
+    """Make a batch of an Atari game, written to disk as it is played."""
+    if out.exists():
+        raise DataError(f"{out} is there already", "Give another folder, or remove it.")
+    make(f"Atari/{game}-v0", frames, rows, references, (512,), 20_000, lambda steps, about: frame_files.write(out, steps, about))
 
 
-def made(name, frames, rows, references, hidden, capacity) -> DiscreteTransitions:
-    """Learn, play, and play twice more for the facts."""
+def make(name, frames, rows, references, hidden, capacity, keep):
+    """Learn; play, and keep the steps; and play twice more for the facts, which are asked for behind the last step."""
     network = learned(name, frames, hidden, capacity)
-    rng = np.random.default_rng(SEED)
+    rng, returns = np.random.default_rng(SEED), []
     with arcade.make(name) as environment:
         actions = int(environment.action_space.n)
         environment.reset(seed=SEED)
-        steps, returns = played(environment, network, rng, lambda: rng.choice(EPSILONS, p=SHARES), rows)
-        others = {kind: np.mean(played(environment, network, rng, lambda now=epsilon: now, episodes=references)[1])
-                  for kind, epsilon in (("return of random actions", 1.0), ("return of the expert", 0.001)) if references}
-    columns = [np.array(column) for column in zip(*steps, strict=True)]
-    columns[2] = columns[2].clip(-1, 1)
-    columns[-1][-1] = True  # the batch ends here, whatever the episode does
-    facts = {"return": np.mean(returns), **others, "episodes": len(returns), "frames the policy learned for": frames}
-    print(f"{name}: {facts}", file=sys.stderr)
-    return DiscreteTransitions(*columns, actions, name, tuple((fact, float(value)) for fact, value in facts.items()))
+
+        def about():
+            others = {kind: np.mean(returns_of(played(environment, network, rng, lambda now=epsilon: now), references))
+                      for kind, epsilon in (("return of random actions", 1.0), ("return of the expert", 0.001)) if references}
+            facts = {"return": np.mean(returns), **others, "episodes": len(returns), "frames the policy learned for": frames}
+            print(f"{name}: {facts}", file=sys.stderr)
+            return actions, name, tuple((fact, float(value)) for fact, value in facts.items())
+
+        steps = counted(itertools.islice(played(environment, network, rng, lambda: rng.choice(EPSILONS, p=SHARES)), rows), returns)
+        keep(((now, action, np.clip(reward, -1, 1), following, terminated, over or row == rows)  # the batch ends, whatever the episode does
+              for row, (now, action, reward, following, terminated, over) in enumerate(steps, 1)), about)
 
 
-def played(environment, network, rng, habit, rows=sys.maxsize, episodes=sys.maxsize) -> tuple[list[tuple], list[float]]:
-    """Steps (observation, action, reward, next observation, terminated, ended); and the returns of the episodes that came to their end."""
-    steps, returns = [], []
-    while len(steps) < rows and len(returns) < episodes:
-        (now, _), epsilon, total, over = environment.reset(), habit(), 0.0, False
-        while not over and len(steps) < rows:
+def played(environment, network, rng, habit):
+    """Steps without end: observation, action, reward, next observation, terminated, ended."""
+    while True:
+        (now, _), epsilon, over = environment.reset(), habit(), False
+        while not over:
             action = rng.integers(environment.action_space.n) if rng.random() < epsilon else int(greedy(network, now[None])[0])
             following, reward, terminated, truncated, _ = environment.step(action)
-            over, total = terminated or truncated, total + reward
-            steps.append((now, action, reward, following, terminated, over))
+            over = terminated or truncated
+            yield now, action, reward, following, terminated, over
             now = following
-        returns += [total] if over else []
-    return steps, returns or [total]
+
+
+def counted(steps, returns):
+    """The same steps; into `returns` go those of the episodes that came to their end, or that of the only one that did not."""
+    total = 0.0
+    for step in steps:
+        total += step[2]
+        if step[-1]:
+            returns.append(total)
+            total = 0.0
+        yield step
+    if not returns:
+        returns.append(total)
+
+
+def returns_of(steps, episodes) -> list[float]:
+    """The returns of so many episodes."""
+    returns = []
+    for _ in counted(steps, returns):
+        if len(returns) == episodes:
+            return returns
 
 
 def learned(name, frames, hidden, capacity) -> torch.nn.Module:

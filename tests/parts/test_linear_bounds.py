@@ -8,7 +8,7 @@ import torch
 from scipy import optimize
 from torch import nn
 
-from bakeoff.parts.linear_bounds import crown_bounds, interval_bounds, margin_bounds, margins
+from bakeoff.parts.linear_bounds import _push, crown_bounds, interval_bounds, margin_bounds, margins
 from bakeoff.parts.seeding import seeded
 from bakeoff.parts.small_cnn import small_cnn
 
@@ -184,3 +184,23 @@ def test_a_network_that_cannot_be_bounded_is_refused(model, told):
 def test_numbers_out_of_range_are_refused(x, radius, told):
     with pytest.raises(ValueError, match=told):
         crown_bounds(nn.Linear(1, 2), torch.tensor(x), radius)
+
+
+@pytest.mark.parametrize("layers", [
+    [nn.Conv2d(2, 3, 3, stride=2, padding=1), nn.ReLU(), nn.Conv2d(3, 4, (2, 3), padding=1, dilation=(2, 1)), nn.BatchNorm2d(4)],  # windows
+    [nn.Conv2d(2, 3, 3, padding=1), nn.ReLU(), nn.BatchNorm2d(3), nn.Conv2d(3, 4, 3, padding=1)]])  # padded after no ReLU: no windows
+def test_units_of_a_convolution_have_the_bounds_that_a_pass_back_from_the_whole_output_gives(layers):
+    with seeded(2):
+        network = nn.Sequential(*layers, nn.ReLU(), nn.Flatten(), nn.LazyLinear(3)).double().eval()
+        x = torch.rand(2, 2, 13, 12, dtype=torch.float64)
+        network(x)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.bias.data += 0.3
+    boxes = _push(list(network), ((x - 0.1).clamp(min=0), (x + 0.1).clamp(max=1)), lines=True)
+    known = crown_bounds(nn.Sequential(*layers, nn.Flatten()).eval(), x, 0.1)
+    intervals = interval_bounds(nn.Sequential(*layers), x, 0.1)
+    open_ = (intervals[0] < 0) & (intervals[1] > 0)
+    assert 0 < int(open_.sum()) < open_.numel()
+    for found, end, plain in zip(boxes[4], known, intervals, strict=True):
+        torch.testing.assert_close(found, torch.where(open_, end.view_as(plain), plain))

@@ -22,10 +22,11 @@ from torch import Tensor
 
 from ..errors import NotFitted
 from ..parts.descent import descend
+from ..parts.frame_replay import discrete_replay
 from ..parts.practice import discrete, opened, practice
 from ..parts.q_learning import chosen, taken
 from ..parts.q_networks import q_network
-from ..parts.replay import DiscreteReplay, Experience, asked, follow, slow_copy
+from ..parts.replay import Experience, asked, follow, slow_copy
 from ..parts.seeding import seeded
 
 
@@ -59,7 +60,7 @@ class DQN:
         """Learn from a batch, afresh.
 
         Args:
-            transitions: a `DiscreteTransitions` record.
+            transitions: a `DiscreteTransitions` or `FrameTransitions` record.
             steps: updates.
             on_step: called with the loss of each.
 
@@ -69,7 +70,7 @@ class DQN:
         Raises:
             DataError: the batch's actions are continuous.
         """
-        replay = DiscreteReplay(transitions)
+        replay = discrete_replay(transitions)
         minibatches = replay.minibatches(self.batch_size, steps, self.seed)
         self._start(replay.observation_shape, replay.actions)
         for minibatch in minibatches:

@@ -15,9 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import NotFitted
+from ..parts.frame_replay import discrete_replay
 from ..parts.q_learning import chosen, learn, taken
 from ..parts.q_networks import q_network
-from ..parts.replay import DiscreteReplay, asked, slow_copy
+from ..parts.replay import asked, slow_copy
 from ..parts.seeding import seeded
 
 
@@ -51,7 +52,7 @@ class REM:
         """Learn from a batch, afresh.
 
         Args:
-            transitions: a `DiscreteTransitions` record.
+            transitions: a `DiscreteTransitions` or `FrameTransitions` record.
             steps: updates.
             on_step: called with the loss of each.
 
@@ -61,7 +62,7 @@ class REM:
         Raises:
             DataError: the batch's actions are continuous.
         """
-        replay = DiscreteReplay(transitions)
+        replay = discrete_replay(transitions)
         minibatches, self._shape = replay.minibatches(self.batch_size, steps, self.seed), replay.observation_shape
         with seeded(self.seed):
             self._network = q_network(replay.observation_shape, replay.actions * self.heads, self.hidden)

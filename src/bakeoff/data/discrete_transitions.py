@@ -1,7 +1,8 @@
 """Transitions with discrete actions: a user's log, and the sets that are made here or come with bakeoff.
 
 The forms are those of continuous transitions (data/transitions.py). An `.npz` has `action` (N,), whole numbers from 0, optionally
-`actions`, how many there are to choose from, and observations of any shape; a table has one column `action`.
+`actions`, how many there are to choose from, and observations of any shape; a table has one column `action`. A folder of frames
+(data/frame_files.py) may be larger than memory.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
-from . import logs, made
+from . import frame_files, logs, made
 from .batch_files import packaged
 from .kinds.discrete_transitions import DiscreteTransitions
+from .kinds.frame_transitions import FrameTransitions
 from .logs import save
 
 MOST = 10_000  # actions to choose from
@@ -21,17 +23,19 @@ MOST = 10_000  # actions to choose from
 __all__ = ["collected", "load", "packaged", "save"]
 
 
-def load(path: Path, environment: str = "") -> DiscreteTransitions:
+def load(path: Path, environment: str = "") -> DiscreteTransitions | FrameTransitions:
     """A batch of the user's own.
 
     Args:
-        path: an archive, Minari folder or HDF5 file, or table.
+        path: an archive, Minari folder or HDF5 file, table, or folder of frames.
         environment: the Gymnasium id to judge policies in; overrides the one the file names.
 
     Raises:
         DataError: something is missing, of another length, not a number, or no choice of the environment's; or actions are continuous.
         MissingPackage: a Minari set, or the choices of an environment, without the packages for them.
     """
+    if frame_files.is_one(path):
+        return frame_files.load(path, environment)
     log = logs.read(path, environment)
     action = log.action.reshape(len(log.action), -1)
     whole = (action == np.round(action)).all() and action.min() >= 0

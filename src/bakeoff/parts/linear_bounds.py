@@ -7,7 +7,9 @@ by two lines,
     a z <= ReLU(z) <= u (z - l) / (u - l),    a = 1 where u > -l, else 0,
 
 the lower line where A is positive and the upper where it is negative, until A x + d <= rows of the answer, whose minimum over the box
-is A c - |A| r + d. With [l, u] from intervals this is CROWN-IBP; with [l, u] from pulling back too, CROWN.
+is A c - |A| r + d. With [l, u] from intervals this is CROWN-IBP; with [l, u] from pulling back too, CROWN. There a ReLU whose sign
+intervals know is exact already, so only the open ones are pulled back, each sample's own; and what a unit of a convolution is made
+from is a small window, in which it is pulled back as in a network of its own.
 
 Zhang et al. (CROWN), NeurIPS 2018, arXiv:1811.00866. Gowal et al. (intervals), arXiv:1810.12715. Zhang et al. (CROWN-IBP), ICLR 2020,
 arXiv:1906.06316. The bounds are those of real numbers: a float computed beside one may pass it by its rounding.
@@ -19,11 +21,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bakeoff.parts.conv_windows import IDLE, windows
+
 SHAPED = (nn.Flatten, nn.AvgPool2d, nn.AdaptiveAvgPool2d)  # linear, no weight negative
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
-IDLE = (nn.Identity, nn.Dropout, nn.Dropout2d)
 KNOWN = (nn.Linear, nn.Conv2d, nn.ReLU, *SHAPED, *NORMS, *IDLE)
 Box = tuple[Tensor, Tensor]  # lower and upper ends, of one shape
+AT_ONCE = 1 << 19  # numbers in the rows that are pulled back together: what still lies in a cache
 
 
 def interval_bounds(model: nn.Module, x: Tensor, radius: float, *, of: Tensor | None = None,
@@ -87,10 +91,7 @@ def crown_bounds(model: nn.Module, x: Tensor, radius: float, *, of: Tensor | Non
     if between not in ("intervals", "lines"):
         raise ValueError(f"between is {between!r}; expected 'intervals' or 'lines'")
     layers = _layers(model)
-    boxes = _push(layers, _box(x, radius, bounds))
-    if between == "lines":
-        boxes = _tightened(layers, boxes)
-    return _both(layers, boxes, of)
+    return _both(layers, _push(layers, _box(x, radius, bounds), between == "lines"), of)
 
 
 def margin_bounds(model: nn.Module, x: Tensor, y: Tensor, radius: float, *, crown: float = 1.0,
@@ -168,27 +169,35 @@ def _layers(model: nn.Module) -> list[nn.Module]:
 def _box(x: Tensor, radius: float, bounds: tuple[float, float] | None) -> Box:
     if not (0 <= radius < float("inf")):
         raise ValueError(f"radius is {radius}; expected a finite number, 0 or more")
-    if not (x.is_floating_point() and len(x) and bool(x.isfinite().all())):
-        raise ValueError("x is empty, of whole numbers, or not finite; expected finite floats (B, ...) with B > 0")
+    if not (x.is_floating_point() and x.numel()):
+        raise ValueError("x is empty or of whole numbers; expected finite floats (B, ...) with B > 0")
+    least, most = (float(end) for end in x.detach().aminmax())  # both nan where a number is
+    if not (-float("inf") < least and most < float("inf")):
+        raise ValueError(f"x is not finite: it goes from {least:g} to {most:g}")
     if bounds is None:
         return x - radius, x + radius
     low, high = bounds
-    if not (low <= float(x.min()) and float(x.max()) <= high):
-        raise ValueError(f"x goes from {float(x.min()):g} to {float(x.max()):g}; expected it within bounds={bounds}, "
+    if not low <= least <= most <= high:
+        raise ValueError(f"x goes from {least:g} to {most:g}; expected it within bounds={bounds}, "
                          "or give the ends of your inputs' range, or None")
     return (x - radius).clamp(min=low), (x + radius).clamp(max=high)
 
 
-def _push(layers: list[nn.Module], box: Box) -> list[Box]:
-    """The boxes by intervals: that of each layer's input, and last that of the output."""
+def _push(layers: list[nn.Module], box: Box, lines: bool = False) -> list[Box]:
+    """The boxes of each layer's input, and last that of the output: by intervals, or with `lines` those of ReLUs' inputs by lines.
+
+    Where one affine layer lies between, intervals are as tight.
+    """
     boxes = [box]
-    for layer in layers:
-        lower, upper = boxes[-1]
+    for index, layer in enumerate(layers):
         if isinstance(layer, nn.ReLU):
-            boxes.append((lower.relu(), upper.relu()))
+            if lines and sum(not isinstance(one, (nn.Flatten, *NORMS, *IDLE)) for one in layers[:index]) > 1:
+                boxes[-1] = _tightened(layers[:index], boxes)
+            boxes.append(tuple(end.relu() for end in boxes[-1]))
         elif isinstance(layer, IDLE):
-            boxes.append((lower, upper))
+            boxes.append(boxes[-1])
         else:
+            lower, upper = boxes[-1]
             centre, spread = _affine(layer, (lower + upper) / 2, (upper - lower) / 2)
             boxes.append((centre - spread, centre + spread))
     return boxes
@@ -217,13 +226,23 @@ def _normalisation(layer: nn.Module, sides: int) -> tuple[Tensor, Tensor]:
 
 def _lower(layers: list[nn.Module], boxes: list[Box], rows: Tensor) -> Tensor:
     """Lower bounds (B, S) of rows (B, S, ...) times the output of the layers, the first one's input being in boxes[0]."""
-    bound = 0.0
-    for layer, (lower, upper) in zip(layers[::-1], boxes[-2::-1], strict=True):
+    step = max(1, AT_ONCE // (rows.shape[1] * max(lower[0].numel() for lower, _ in boxes)))
+    found = []
+    for at in range(0, len(rows), step):
+        near = [(lower[at:at + step], upper[at:at + step]) for lower, upper in boxes]
+        pulled, constant = _back(layers, near, rows[at:at + step])
+        lower, upper = (end[:, None] for end in near[0])  # (B, 1, ...)
+        found.append(constant + torch.addcmul(pulled * ((lower + upper) / 2), pulled.abs(), (lower - upper) / 2).flatten(2).sum(2))
+    return torch.cat(found)
+
+
+def _back(layers: list[nn.Module], boxes: list[Box], rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows (B, S, ...) and a constant (B, S) of the first layer's input, no more than rows of the last one's output."""
+    bound = rows.new_zeros(rows.shape[:2])
+    for layer, (lower, upper) in zip(layers[::-1], boxes[:len(layers)][::-1], strict=True):
         rows, constant = _pull(layer, rows, lower, upper)
         bound = bound + constant
-    lower, upper = (end.flatten(1)[:, :, None] for end in boxes[0])  # (B, D, 1)
-    rows = rows.flatten(2)  # (B, S, D)
-    return bound + (rows @ ((lower + upper) / 2) - rows.abs() @ ((upper - lower) / 2))[:, :, 0]
+    return rows, bound
 
 
 def _pull(layer: nn.Module, rows: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor | float]:
@@ -233,7 +252,7 @@ def _pull(layer: nn.Module, rows: Tensor, lower: Tensor, upper: Tensor) -> tuple
         slope = over / (over - under).clamp(min=torch.finfo(rows.dtype).tiny)  # 0 where always off, 1 where always on
         line = (over > -under).to(rows.dtype)
         negative = rows.clamp(max=0)
-        return torch.addcmul(rows * line, negative, slope - line), -(negative.flatten(2) @ (slope * under).flatten(1)[:, :, None])[:, :, 0]
+        return torch.addcmul(rows * line, negative, slope - line), -(negative * (slope * under)).flatten(2).sum(2)
     if isinstance(layer, nn.Linear):
         return rows @ layer.weight, 0.0 if layer.bias is None else (rows @ layer.bias).reshape(*rows.shape[:2], -1).sum(2)
     if isinstance(layer, nn.Conv2d):
@@ -247,7 +266,12 @@ def _pull(layer: nn.Module, rows: Tensor, lower: Tensor, upper: Tensor) -> tuple
 def _pull_convolution(layer: nn.Conv2d, rows: Tensor, shape: torch.Size) -> tuple[Tensor, Tensor | float]:
     missed = [side - ((out - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1) for side, out, stride, padding, dilation, kernel in
               zip(shape[1:], rows.shape[-2:], layer.stride, layer.padding, layer.dilation, layer.kernel_size, strict=True)]
-    pulled = F.conv_transpose2d(rows.flatten(0, 1), layer.weight, None, layer.stride, layer.padding, missed, layer.groups, layer.dilation)
+    if layer.groups == 1 and layer.in_channels <= 4:  # few: quicker as one product, whose windows are summed
+        pulled = F.fold(layer.weight.flatten(1).T @ rows.flatten(0, 1).flatten(2), shape[1:], layer.kernel_size, layer.dilation,
+                        layer.padding, layer.stride)
+    else:
+        pulled = F.conv_transpose2d(rows.flatten(0, 1), layer.weight, None, layer.stride, layer.padding, missed, layer.groups,
+                                    layer.dilation)
     return pulled.unflatten(0, rows.shape[:2]), 0.0 if layer.bias is None else rows.sum((3, 4)) @ layer.bias
 
 
@@ -273,27 +297,43 @@ def _both(layers: list[nn.Module], boxes: list[Box], of: Tensor | None, at_once:
         of = torch.eye(out[0].numel(), dtype=out.dtype, device=out.device)
     elif of.shape[-1] != out[0].numel() or of.ndim not in (2, 3) or (of.ndim == 3 and len(of) != len(out)):
         raise ValueError(f"of has shape {tuple(of.shape)}; expected (S, {out[0].numel()}) or ({len(out)}, S, {out[0].numel()})")
-    found = []
-    for part in of.split(at_once, dim=-2):
-        rows = torch.cat((part, -part), -2).expand(len(out), -1, -1).unflatten(2, out.shape[1:])
-        lower, upper = _lower(layers, boxes, rows).chunk(2, 1)
-        found.append((lower, -upper))
-    return tuple(torch.cat(end, 1) for end in zip(*found, strict=True))
+    of = of[None] if of.ndim == 2 else of
+    found = [_between(layers, boxes, part.unflatten(2, out.shape[1:])) for part in of.split(at_once, 1)]
+    return tuple(torch.cat(ends, 1) for ends in zip(*found, strict=True))
 
 
-def _tightened(layers: list[nn.Module], boxes: list[Box]) -> list[Box]:
-    """The boxes of ReLUs' inputs pulled back to the input, for units whose sign intervals leave open in some row.
+def _between(layers: list[nn.Module], boxes: list[Box], rows: Tensor, of: Tensor | None = None) -> Box:
+    """Lower and upper bounds (B, S) of rows (B or 1, S, ...) times the output, or of those that `of` (B, S) picks of rows (1, R, ...)."""
+    end = max((at + 1 for at, layer in enumerate(layers) if isinstance(layer, nn.ReLU)), default=0)
+    rows, constant = (one if of is None else one[0, of] for one in _back(layers[end:], boxes[end:], rows))  # exact for both signs
+    rows = rows.expand(len(boxes[0][0]), *rows.shape[1:])
+    lower, upper = _lower(layers[:end], boxes[:end + 1], torch.cat((rows, -rows), 1)).chunk(2, 1)
+    return constant + lower, constant - upper
 
-    Where one affine layer lies between, intervals are as tight; where the sign is known, the ReLU is exact already.
+
+def _tightened(layers: list[nn.Module], boxes: list[Box]) -> Box:
+    """The last box, those of its units whose sign it leaves open pulled back to the input.
+
+    Samples, or their places where units have windows, go by their number of open units, so that few rows are pulled for nothing.
     """
-    boxes = list(boxes)
-    for index, layer in enumerate(layers):
-        if isinstance(layer, nn.ReLU) and sum(not isinstance(one, (nn.Flatten, *IDLE)) for one in layers[:index]) > 1:
-            ends = [end.flatten(1) for end in boxes[index]]  # each (B, D)
-            open_ = ((ends[0] < 0) & (ends[1] > 0)).any(0).nonzero()[:, 0]
-            if len(open_):
-                rows = torch.eye(ends[0].shape[1], dtype=ends[0].dtype, device=ends[0].device)[open_]
-                tight = _both(layers[:index], boxes[:index + 1], rows)
-                ends = [end.index_copy(1, open_, new) for end, new in zip(ends, tight, strict=True)]
-                boxes[index] = tuple(end.view_as(old) for end, old in zip(ends, boxes[index], strict=True))
-    return boxes
+    cut = windows(layers, boxes)
+    old = [end.movedim(1, -1) if cut else end.flatten(1) for end in boxes[-1]]  # each (B, D) or (B, H, W, C)
+    shape = (-1, 1, 1) if cut else boxes[-1][0].shape[1:]
+    layers, boxes = cut or (layers, boxes)
+    *dims, count = old[0].shape
+    ends = [end.flatten(0, -2) for end in old]  # each (N, D)
+    open_ = (ends[0] < 0) & (ends[1] > 0)
+    counts, order = open_.sum(1).sort(descending=True)
+    counts, most = counts.tolist(), max(1, AT_ONCE // (2 * max(end[(0,) * len(dims)].numel() for end, _ in boxes)))
+    at, new = 0, ends
+    while at < len(order) and counts[at]:
+        some = order[at:at + max(1, most // counts[at])]  # (n,)
+        near = [tuple(end[torch.unravel_index(some, dims)] for end in box) for box in boxes]  # each (n, ...)
+        for units in open_[some].byte().topk(counts[at], 1).indices.split(most, 1):  # (n, S)
+            kinds, of = units.unique(return_inverse=True)
+            rows = ends[0].new_zeros(1, len(kinds), count).scatter_(2, kinds[None, :, None], 1).unflatten(2, shape)
+            found = _between(layers, near, rows, of)
+            new = [end.index_put((some[:, None], units), one) for end, one in zip(new, found, strict=True)]
+        at += len(some)
+    ends = [torch.where(open_, one, end).view(old[0].shape) for one, end in zip(new, ends, strict=True)]
+    return tuple(end.movedim(-1, 1) if cut else end.unflatten(1, shape) for end in ends)

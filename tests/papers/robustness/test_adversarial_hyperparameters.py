@@ -10,49 +10,40 @@ from bakeoff.parts.attacks import accuracy, pgd
 from bakeoff.parts.small_cnn import small_cnn
 
 
-def surface(setting, steps):
-    """Accuracy falls with fraction times radius, robustness rises with it up to radius 0.2: a run of any length shows both exactly."""
+def surface(setting):
+    """Accuracy falls with fraction times radius, robustness rises with it up to radius 0.2."""
     fraction, radius = setting
-    return {"fraction": fraction, "radius": radius, "steps": steps, "network": setting, "accuracy": 95 - 40 * fraction * radius,
+    return {"fraction": fraction, "radius": radius, "steps": 800, "network": setting, "accuracy": 95 - 40 * fraction * radius,
             "accuracy under attack": 20 + 60 * fraction ** 0.3 * min(radius, 0.2) / 0.2}
 
 
+STANDARD = (0.0, 0.1)
 GRID = [(fraction, radius) for fraction in (1.0, 0.5, 0.25) for radius in (0.1, 0.2, 0.3)]
-
-
-def known_best(budget):
-    feasible = [surface(one, 1) for one in GRID if surface(one, 1)["accuracy"] >= 95 - budget]
-    return max(feasible, key=lambda one: one["accuracy under attack"])
 
 
 @pytest.mark.parametrize("budget", [1.0, 2.0, 4.0, 8.0, 20.0])
 def test_the_best_point_within_the_budget_is_found(budget):
-    best, known = paper.halved(GRID, surface, 800, budget, (0.0, 0.1))[-1], known_best(budget)
-    assert (best["fraction"], best["radius"]) == (known["fraction"], known["radius"])
-    found = paper.kept_to(budget, [best], surface, 800, 0.1)
-    assert found["network"] == (known["fraction"], known["radius"])
+    feasible = [one for one in GRID if surface(one)["accuracy"] >= 95 - budget]
+    found = paper.searched(budget, [STANDARD, *GRID], surface)
+    assert found["network"] == max(feasible, key=lambda one: surface(one)["accuracy under attack"])
     assert found["accuracy"] >= found["standard accuracy"] - budget
-    assert found["standard accuracy"] == 95
+    assert (found["standard accuracy"], found["standard network"]) == (95, STANDARD)
 
 
-def test_the_search_halves_its_trials_and_doubles_their_steps():
-    trials = paper.halved(GRID, surface, 800, 2.0, (0.0, 0.1))
-    assert [one["steps"] for one in trials if one["fraction"]] == [100] * 9 + [200] * 4 + [400] * 2
-    assert [one["steps"] for one in trials if not one["fraction"]] == [100, 200, 400]  # what they are held against
-    assert paper.kept_to(2.0, trials, surface, 800, 0.1)["steps"] == 900 + 800 + 800 + 700 + 1600
-    assert len(paper.halved(GRID[:1], surface, 800, 20.0, (0.0, 0.1))) == 2
+def test_every_setting_is_trained_once_and_counted():
+    found = paper.searched(2.0, [STANDARD, *GRID], surface)
+    assert [one["network"] for one in found["trials"]] == [STANDARD, *GRID]
+    assert found["steps"] == 800 * 10
 
 
-@pytest.mark.parametrize(("budget", "fraction", "runs"), [(4.0, 0.8, 2), (1.7, 0.4, 3), (1.0, 0.2, 4), (0.5, 0.0, 4)])
-def test_a_setting_that_breaks_the_budget_at_full_length_is_taken_back_step_by_step(budget, fraction, runs):
-    """At full length 40 points times fraction times radius are lost, whatever shorter runs said."""
-    short = {**surface((0.8, 0.1), 400), "accuracy": 95}
-    found = paper.kept_to(budget, [short], surface, 800, 0.1)
-    assert found["fraction"] == pytest.approx(fraction)
-    assert found["network"] == ((fraction, 0.1) if fraction else (0.0, 0.1))
-    assert found["standard network"] == (0.0, 0.1)
-    assert [one["steps"] for one in found["trials"]] == [400] + [800] * runs
+@pytest.mark.parametrize(("budget", "fraction", "runs"), [(0.5, 0.125, 11), (0.25, 0.0625, 12), (0.2, 0.0, 12)])
+def test_where_every_setting_breaks_the_budget_the_nearest_is_taken_back_step_by_step(budget, fraction, runs):
+    """40 points times fraction times radius are lost: 1 by the nearest, a fraction of 1/4 at radius 0.1."""
+    found = paper.searched(budget, [STANDARD, *GRID], surface)
+    assert (found["fraction"], found["radius"]) == (fraction, 0.1)
+    assert found["network"] == ((fraction, 0.1) if fraction else STANDARD)
     assert found["accuracy"] >= found["standard accuracy"] - budget
+    assert found["steps"] == 800 * runs
 
 
 def test_settings_drawn_cover_their_ranges_evenly():

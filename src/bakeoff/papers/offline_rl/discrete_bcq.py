@@ -24,17 +24,20 @@ a learning rate of 1e-3 and a copy every 200 updates. Rate and copying were chos
 2.3 and 1.9 points, next 1e-3 with 100 (3.5 and 0.7) and with 50 (0.7 and 1.8), none of the others above 1.2 on average. Nothing was tuned
 for BCQ, whose tau is the paper's; with these settings it got 7.5 and 9.0.
 
-Out of reach: Atari, unless a batch is made (tools/batches.py) on a machine for 10 million updates; whether Double DQN would recover in a
-longer run. With a copy every 50 updates, on three such seeds, BCQ got 8.0 to 8.7, where the batch has 4.6 and its player without random
-actions 7.9; on one of them Double DQN got 0.7 while it expected 8.5 at the start and 0.6 came (BCQ: 4.7 and 4.8). That is the drift of
-values of which the paper speaks, but in a game so small that 50,000 steps hold most of what happens to a good player and little of what
-happens to a bad one. With batches of 32 Double DQN got 2.3 after 5,000 updates, with a rate of 3e-4 and a copy every 200 it got 3.6 on
-another seed, its values right (benchmarks/value_estimates.md), BCQ 7.8; d3rlpy's, with batches of 64, 0.7 and 0.8 after 2,500. So the lead
-is that of staying near the batch: after 2,000 updates plain cloning got 7.9 and KL-control 6.5, BCQ 6.2, and in MinAtar's Space Invaders
-19, 13 and 14 (benchmarks/discrete.md). Whether BCQ does better than cloning, the claim does not ask.
+Out of reach: Atari, unless a batch is made (tools/batches.py, 71 GB on disk for 10 million steps; it is read where it lies) on a machine
+for 10 million updates, at some 23 a second on one thread; whether Double DQN would recover in a longer run. With a copy every 50 updates,
+on three such seeds, BCQ got 8.0 to 8.7, where the batch has 4.6 and its player without random actions 7.9; on one of them Double DQN got
+0.7 while it expected 8.5 at the start and 0.6 came (BCQ: 4.7 and 4.8). That is the drift of values of which the paper speaks, but in a
+game so small that 50,000 steps hold most of what happens to a good player and little of what happens to a bad one. With batches of 32
+Double DQN got 2.3 after 5,000 updates, with a rate of 3e-4 and a copy every 200 it got 3.6 on another seed, its values right
+(benchmarks/value_estimates.md), BCQ 7.8; d3rlpy's, with batches of 64, 0.7 and 0.8 after 2,500. So the lead is that of staying near the
+batch: after 2,000 updates plain cloning got 7.9 and KL-control 6.5, BCQ 6.2, and in MinAtar's Space Invaders 19, 13 and 14
+(benchmarks/discrete.md). Whether BCQ does better than cloning, the claim does not ask.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -42,11 +45,14 @@ from torch import Tensor, nn
 
 from bakeoff.baselines.dqn import DQN
 from bakeoff.claim import Claim, Paper
+from bakeoff.data.kinds.frame_transitions import FrameTransitions
 from bakeoff.errors import NotFitted
+from bakeoff.parts.frame_replay import discrete_replay
+from bakeoff.parts.long_episodes import InPieces, judged_apart
 from bakeoff.parts.mlp import mlp
 from bakeoff.parts.q_learning import chosen, learn, taken
 from bakeoff.parts.q_networks import features
-from bakeoff.parts.replay import DiscreteReplay, asked, slow_copy
+from bakeoff.parts.replay import asked, slow_copy
 from bakeoff.parts.rollouts import judged
 from bakeoff.parts.seeding import seeded
 from bakeoff.parts.value_pictures import estimates_against_returns
@@ -96,7 +102,7 @@ class DiscreteBCQ:
         """Learn from a batch, afresh.
 
         Args:
-            transitions: a `DiscreteTransitions` record.
+            transitions: a `DiscreteTransitions` or `FrameTransitions` record.
             steps: updates.
             on_step: called with the loss of each (eq. 3).
 
@@ -106,7 +112,7 @@ class DiscreteBCQ:
         Raises:
             DataError: the batch's actions are continuous.
         """
-        replay = DiscreteReplay(transitions)
+        replay = discrete_replay(transitions)
         minibatches, self._shape = replay.minibatches(self.batch_size, steps, self.seed), replay.observation_shape
         with seeded(self.seed):
             self._network = _TwoHeads(replay.observation_shape, replay.actions, self.hidden)
@@ -183,6 +189,10 @@ def _best(values: Tensor, logits: Tensor, threshold: float) -> Tensor:  # (B, ac
     return values.masked_fill(~allowed(logits, threshold), -torch.inf).argmax(-1)
 
 
+def _frames(model) -> bool:
+    return isinstance(model[1], FrameTransitions)
+
+
 PAPERS = {"hidden": (512,), "learning_rate": 6.25e-5, "batch_size": 32, "target_every": 8000}
 SMALL = {"hidden": (128,), "learning_rate": 1e-3, "batch_size": 64, "target_every": 200}
 SETTINGS = {"smoke": SMALL, "quick": SMALL, "full": PAPERS}  # of both arms
@@ -200,9 +210,11 @@ def control(train, budget, seed):
 
 def score(model, test):
     """The mean return (judged), beside the batch's and chance's; how far the value at the start is above what came."""
-    return judged(*model, test)
+    return (judged_apart if _frames(model) else judged)(*model, test)
 
 
 def draw(model, test):
-    """The values expected along the test episodes against the returns that came."""
+    """The values expected along the test episodes, of Atari's the first alone, against the returns that came."""
+    if _frames(model):
+        return estimates_against_returns(InPieces(model[0]), replace(test, seeds=test.seeds[:1]))
     return estimates_against_returns(model[0], test)

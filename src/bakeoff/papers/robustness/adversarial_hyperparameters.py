@@ -9,30 +9,27 @@ differ from data set to data set, so the setting is searched for, on images kept
     maximise   accuracy under attack at R, of the network trained with (a, r)
     subject to clean accuracy >= clean accuracy after standard training - budget.
 
-Each trial is a training run. Settings are given or drawn at random; successive halving spends little on the poor ones: all
-are trained for a small share of the steps, the better half again for twice as many, until one is left. Feasible settings come
-before those outside the budget, and among them the more robust first; if none is feasible, a = 0, standard training.
+Each trial is a training run at full length, of a setting given or drawn at random, and of those within the budget the most robust
+is taken. If none is, the one that loses least is tried again with half its fraction, then a quarter; what is left then is a = 0,
+standard training.
 
-Departures: the optimiser is successive halving over given or random settings; the authors' own black-box optimiser is not rebuilt. It
-judges by runs of a quarter and a half of the steps, so the budget is checked once more where it counts: the setting chosen and standard
-training are run at full length, without the images kept aside, and where the budget is broken again with half the fraction, a quarter,
-then none. The network so kept to the budget is the one that is judged; 2,000 images, kept aside, tell a loss to about a point, so on test
-images it may be broken by as much; that loss is shown. The control is tuned as hard: the same search, trial for trial, and the same end,
-on six fractions at the customary radius, the test's; what is judged is whether moving the radius as well pays. What the search costs is
-shown. A small CNN, 10,000 images and 200 steps, by which accuracy still moves by points. The budget of 2 points binds on Fashion-MNIST,
-and a setting that holds it in short runs may break it at full length: at seed 102, fractions of 0.35, 0.175 and 0.0875 lost 6, 3 and 3
-points of 78 %, and standard training (15 % under attack, against 49, 44 and 35 %) was what was left; at seeds 101 and 103, 1 and 3 tries,
-fractions of 0.2 and 0.05 stayed, with 49 and 34 % under attack and 1 point lost on test images. In all three the two arms ended at the
-same setting, at the radius of the test, so that little is to be expected between them (seeds 101 and 102 with all images, 101 with 5
-attack steps). The rate of 5e-3, 64 images, 3 attack steps and a warm-up of 0.3 are the same for every trial. The attack on test images is
-20-step PGD on two losses.
+Departures: the optimiser is a search over given or random settings; the authors' own black-box optimiser is not rebuilt. Every setting is
+run at full length, for short runs mislead: at the test's radius a fraction of 0.5 lost 2.4 points of clean accuracy in 100 steps and 3.8 in
+200, means of seven seeds, the first from -0.4 to 5.2. Successive halving therefore chose settings that broke the budget at full length, and
+at times standard training was what was left; with six settings it saved no steps. All is judged on
+2,000 images kept aside, which tell a loss to about a point, so on test images the budget may be broken by as much; that loss is shown. The
+control is tuned as hard: as many settings, six fractions at the customary radius, the test's, over the range of the treatment's three; what
+is judged is whether moving the radius as well pays. What the search costs is shown. A small CNN, 10,000 images and 200 steps, by which
+accuracy still moves by points. On training images kept aside, seeds 100 to 107, the treatment came to 44 % under 20-step PGD (30 to 53,
+single seeds) and lost 1.7 points, the control to 44 (34 to 53) and 1.6; in three of the eight the larger radius was chosen, in none was
+standard training left. At one loss the two radii give about as much: half the fraction at twice the radius. The rate of 5e-3, 64 images, 3
+attack steps and a warm-up of 0.3 are the same for every trial. The attack on test images is 20-step PGD on two losses.
 
 Out of reach: the full surfaces, SVHN and CIFAR-10. Six settings show a choice, not the shape of a landscape.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -60,8 +57,8 @@ def tune_robustness(make_network: Callable[[], nn.Module], images, labels, test_
                     on_step: Callable[[float], None] | None = None) -> dict:
     """Search the fraction and the training radius of adversarial training within a budget of clean accuracy.
 
-    A fifth of the images, 2,000 at most, is kept aside to judge by; no network is trained on them. The setting found is trained at full
-    length, as is a standard network; where it loses more than the budget to that, with half its fraction, a quarter, then none.
+    A fifth of the images, 2,000 at most, is kept aside to judge by; no network is trained on them. Every setting is trained at full length,
+    as is a standard network; where all lose more than the budget to that, the nearest is, with half its fraction, a quarter, then none.
 
     Args:
         make_network: gives a fresh network (B, C, H, W) -> (B, K), always the same.
@@ -71,7 +68,7 @@ def tune_robustness(make_network: Callable[[], nn.Module], images, labels, test_
         accuracy_budget: points of clean accuracy, in percent, that may be lost to standard training.
         trials: settings drawn where none are given: fractions from 0.05 to 1, evenly on a log scale, radii from R / 2 to 2 R.
         settings: pairs (fraction, radius) to try instead.
-        steps: minibatches of a full training run; the search's last trials have half as many, those before a quarter, and so on.
+        steps: minibatches of every training run.
         attack_steps: gradient steps of the attack in training.
         learning_rate: Adam's.
         batch_size: images a minibatch.
@@ -83,7 +80,7 @@ def tune_robustness(make_network: Callable[[], nn.Module], images, labels, test_
     Returns:
         The setting: "fraction" and "radius"; its "network", trained for `steps`, and the "standard network" it was held against; what
         they came to on the images kept aside, in percent: "accuracy", "accuracy under attack" and "standard accuracy"; "steps", all that
-        was trained for, these two included; "trials", a list of all trainings, those of full length last.
+        was trained for, these two included; "trials", a list of all trainings, the standard one first.
 
     Raises:
         ValueError: there is no setting, or a number is out of range.
@@ -107,7 +104,7 @@ def tune_robustness(make_network: Callable[[], nn.Module], images, labels, test_
     if not settings or not kept or accuracy_budget < 0 or test_radius < 0:
         raise ValueError("expected a setting, five images at least, and accuracy_budget and test_radius of 0 or above")
 
-    def trained(setting: tuple[float, float], steps: int) -> dict:
+    def trained(setting: tuple[float, float]) -> dict:
         fraction, radius = setting
         method = AdversarialTraining(make_network(), radius=radius, fraction=fraction, attack_steps=attack_steps, seed=seed,
                                      learning_rate=learning_rate, batch_size=batch_size, warm_up=warm_up)
@@ -118,7 +115,7 @@ def tune_robustness(make_network: Callable[[], nn.Module], images, labels, test_
                 "accuracy": 100 * accuracy(network, x_aside, y_aside),
                 "accuracy under attack": 100 * accuracy(network, moved, y_aside[:attacked])}
 
-    found = kept_to(accuracy_budget, halved(settings, trained, steps, accuracy_budget, (0.0, test_radius)), trained, steps, test_radius)
+    found = searched(accuracy_budget, [(0.0, test_radius), *settings], trained)
     for loss in found["losses"] if on_step else ():
         on_step(loss)
     return found
@@ -129,36 +126,20 @@ def drawn(trials: int, test_radius: float, rng: torch.Generator) -> list[tuple[f
     return [(0.05 ** (1 - a), test_radius * (0.5 + 1.5 * r)) for a, r in uniform]
 
 
-def halved(settings: list[tuple[float, float]], trained: Callable[[tuple, int], dict], steps: int, budget: float,
-           standard: tuple[float, float]) -> list[dict]:
-    """Successive halving by `trained(setting, steps)`, each rung held against as many steps of `standard`: all trials, the best last."""
-    alive, rungs, trials = settings, max(1, math.floor(math.log2(len(settings)))), []
-    for rung in range(rungs):
-        share = max(1, steps // 2 ** (rungs - rung))
-        plain, found = trained(standard, share), [trained(setting, share) for setting in alive]
-        ranked = sorted(found, key=lambda one: rank(one, plain["accuracy"] - budget), reverse=True)
-        trials += [plain, *reversed(ranked)]
-        alive = [(one["fraction"], one["radius"]) for one in ranked[:max(1, len(ranked) // 2)]]
-    return trials
+def searched(budget: float, settings: Sequence[tuple[float, float]], trained: Callable[[tuple], dict]) -> dict:
+    """Of `trained(setting)` the most robust within the budget of the first, standard training; if none is, the nearest with less of it."""
+    plain, *trials = [trained(setting) for setting in settings]
+    nearest = max(trials, key=lambda one: one["accuracy"])
 
+    def within() -> list[dict]:
+        return [one for one in trials if one["accuracy"] >= plain["accuracy"] - budget]
 
-def kept_to(budget: float, trials: list[dict], trained: Callable[[tuple, int], dict], steps: int, test_radius: float) -> dict:
-    """The last of `trials` at full length, with 1, 1/2 or 1/4 of its fraction, the first within the budget there; else none of it."""
-    best, plain = trials[-1], trained((0.0, test_radius), steps)
-    trials = [*trials, plain]
-    for share in (1, 1 / 2, 1 / 4):
-        trials.append(trained((share * best["fraction"], best["radius"]), steps))
-        if trials[-1]["accuracy"] >= plain["accuracy"] - budget:
-            break
-    chosen = trials[-1] if trials[-1]["accuracy"] >= plain["accuracy"] - budget else plain
+    for share in (1 / 2, 1 / 4):
+        if not within():
+            trials.append(trained((share * nearest["fraction"], nearest["radius"])))
+    chosen, trials = max(within() or [plain], key=lambda one: one["accuracy under attack"]), [plain, *trials]
     return {**chosen, "standard accuracy": plain["accuracy"], "standard network": plain["network"],
             "steps": sum(one["steps"] for one in trials), "trials": trials}
-
-
-def rank(trial: dict, lowest: float) -> tuple[bool, float]:
-    """Feasible ones above the others; by accuracy under attack, or the others by how near they are."""
-    feasible = trial["accuracy"] >= lowest
-    return feasible, trial["accuracy under attack"] if feasible else trial["accuracy"]
 
 
 RADIUS, BUDGET = 0.1, 2.0
@@ -178,12 +159,12 @@ def tuned(train, budget, seed, settings: Sequence[tuple[float, float]]):
 
 def treatment(train, budget, seed):
     """The best of three fractions at each of two radii."""
-    return tuned(train, budget, seed, [(fraction, radius) for fraction in (0.5, 0.2, 0.1) for radius in (RADIUS, 2 * RADIUS)])
+    return tuned(train, budget, seed, [(fraction, radius) for fraction in (0.2, 0.1, 0.05) for radius in (RADIUS, 2 * RADIUS)])
 
 
 def control(train, budget, seed):
     """The best of six fractions at the radius of the test."""
-    return tuned(train, budget, seed, [(fraction, RADIUS) for fraction in (1.0, 0.5, 0.35, 0.2, 0.1, 0.05)])
+    return tuned(train, budget, seed, [(fraction, RADIUS) for fraction in (0.3, 0.2, 0.15, 0.1, 0.07, 0.05)])
 
 
 def score(model, test):
@@ -198,7 +179,7 @@ def score(model, test):
             "accuracy lost to standard training of as many steps": 100 * accuracy(found["standard network"], x, y) - clean,
             "the same on images kept aside": found["standard accuracy"] - found["accuracy"],
             "fraction chosen": found["fraction"], "training radius chosen": found["radius"],
-            "settings tried at full length": sum(one["steps"] == found["trials"][-1]["steps"] for one in found["trials"]) - 1,
+            "settings within the budget": sum(one["accuracy"] >= found["standard accuracy"] - BUDGET for one in found["trials"][1:]),
             "steps of all trainings": found["steps"]}
 
 

@@ -17,20 +17,19 @@ example that G makes for F. Two defences, alone or together:
 Measured: noise sensitivity is the mean |F(G(a) + n_s) - F(G(a))| over deviations s of the noise; honesty is by how much
 |F(G(a)) - a| grows when each pixel of G(a) is rounded to the nearest of the values that b can have, which wipes out what is hidden.
 
-Departures: the pictures are of 14 pixels a side (any others are halved until they fit in 16): A are garments, each dyed in a colour of
-its own, which B, maps in three colours of background, dark and bright parts, do not tell; so the pairing is known, and the halves
-that are learnt from share no picture. Generators of two residual blocks start from the picture itself, to which they add a change,
-and have neither normalisation nor tanh: with tanh some seeds ended in all-black pictures. 300 steps at a rate of 0.002, not 200
-epochs at 0.0002. The coin of a pair is thrown for each picture. The judged number is the share of pixels whose nearest map colour is
-wrong: unlike noise sensitivity, training under noise does not lower it by itself. The paper's formula for honesty was not to be had;
-its idea, reconstruction with and without what rounding removes, is measured.
-Tuned on training pictures kept aside, error in %, means of seeds 101 and 102, the identity weight alike in both arms. At 0.5: CycleGAN
-with a cycle weight of 0.1, 0.3 and 1 had 25.8, 23.2 and 26.5, both defences together with 0.3, 1, 3 and 10 had 24.3, 25.0, 25.4 and 24.5.
-At the paper's 5: CycleGAN with 0.3 and 1 had 34.2 and 29.6, both defences with 1 and 3 had 35.0 and 24.6. So the identity weight is 0.5
-and each arm has its best cycle weight there, 0.3 in both, the lowest tried for the defences; seeds differ by up to 10 points. In an
-earlier trial of one seed noise alone had 27.3 at the paper's 10 and 5, both defences 24.1, CycleGAN 35.8, and the growth by rounding was
-0.061 (noise), 0.034 (both) and 0.121; with weights of 0.3 and 0.5 CycleGAN hides as little (0.024) as both defences do (0.035). Guess
-alone was not tuned here.
+Departures: the pictures are of 14 pixels a side (any others are halved until they fit in 16): A are garments, each dyed in a colour of its
+own, which B, maps in three colours of background, dark and bright parts, do not tell; so the pairing is known, and the halves that are
+learnt from share no picture. Generators of two residual blocks start from the picture itself, to which they add a change, and have neither
+normalisation nor tanh: with tanh some seeds ended in all-black pictures. 300 steps at a rate of 0.002, not 200 epochs at 0.0002. The coin
+of a pair is thrown for each picture. The judged number is the share of pixels whose nearest map colour is wrong: unlike noise sensitivity,
+training under noise does not lower it by itself. The paper's formula for honesty was not to be had; its idea, reconstruction with and
+without what rounding removes, is measured. Tuned on training pictures kept aside, error in %, means of seeds 101 and 102, the identity
+weight alike in both arms. At 0.5: CycleGAN with a cycle weight of 0.1, 0.3 and 1 had 25.8, 23.2 and 26.5, both defences together with 0.1,
+0.3, 1, 3 and 10 had 29.6, 24.3, 25.0, 25.4 and 24.5. At the paper's 5: CycleGAN with 0.3 and 1 had 34.2 and 29.6, both defences with 1 and
+3 had 35.0 and 24.6. So the identity weight is 0.5 and each arm has its best cycle weight there, 0.3 in both; seeds differ by up to 10
+points. In an earlier trial of one seed noise alone had 27.3 at the paper's 10 and 5, both defences 24.1, CycleGAN 35.8, and the growth by
+rounding was 0.061 (noise), 0.034 (both) and 0.121; with weights of 0.3 and 0.5 CycleGAN hides as little (0.024) as both defences do
+(0.035). Guess alone was not tuned here.
 
 Out of reach: scenes of 256 pixels, and nothing follows for photographs. From a start at the identity the cycle term is small at once, which
 makes hiding easy; how much would be hidden from another start is not told.

@@ -16,11 +16,14 @@ pixels and single pixels, to be judged by; not the code of JSMA and of Carlini a
 fool the classifier count. The control is the same network with as many weights, of x alone. The adaptive attacker puts saliency's pixels
 back just inside [low, high], where nothing is suspect: a side measure, at which the comparison is blind; no attacker climbs the detector's
 own score. The pictures are photographs, as in the paper, where extreme pixels are rare (12 suspects in a natural image). Tuned on training
-images kept aside, by AUROC on projected gradient and on single pixels, at rates 0.001 and 0.003, for the treatment also company 2; with
-what was chosen, in one trial on 4,000 photographs: 95.2 and 94.0, the control 92.0 and 81.9. At `quick`, on 14,000, neither is ahead: a
-plain network spots the extreme pixels as well, and both swing by ten points from seed to seed. Clothes (Fashion-MNIST) are the failing
-case, as their edges and the dark ground lie at the ends of the range (22 suspects in a natural image): 77.3 and 60.6 at best, the control
-89.7 and 69.3.
+images kept aside, by AUROC on projected gradient and on single pixels together. With one classifier and detector seeds 110 to 113, means:
+the treatment after 300 steps at rates of 1e-3 and 3e-3 had 84.6 and 82.5, after 600 at 3e-4, 5e-4, 1e-3 and 3e-3 85.2, 78.7, 78.8 and
+81.0; the control after 300 at 1e-3, 2e-3 and 3e-3 72.8, 79.0 and 81.5, after 600 at 1e-3, 3e-3 and 6e-3 82.5, 85.8 and 66.9, where at 6e-3
+it gave one answer for ever in two of four. A detector of the image alone stays at a constant answer for 100 to 250 steps; in 300 two of
+twelve had barely left it (AUROC 51 and 65), in 600 both had (89 and 88). So both arms have 600 steps, the control at 3e-3, the comparison
+at 3e-4: neither is ahead. In one earlier trial on 4,000 photographs the comparison was, by 3 and 12 points. Clothes (Fashion-MNIST) are
+the failing case, as their edges and the dark ground lie at the ends of the range (22 suspects in a natural image): 77.3 and 60.6 at best,
+the control 89.7 and 69.3.
 
 Out of reach: ImageNet. What is found here is found against attackers that know nothing of the detector, but for that one side
 measure, and it is no proof against others.
@@ -46,7 +49,7 @@ PAPER = Paper(title="Exploiting the Inherent Limitation of L0 Adversarial Exampl
 CLAIM = Claim(says="A Siamese network that compares an image with its inpainted copy detects L0 attacks more accurately than one that sees "
                    "the image alone, also attacks of a kind that it has not learned from.",
               data="cifar10-small", metric="AUROC on unseen kinds of attack", unit="%", better="higher", margin=1.0,
-              equal="steps", steps={"smoke": 20, "quick": 600, "full": 20_000})
+              equal="steps", steps={"smoke": 20, "quick": 900, "full": 20_000})
 __all__ = ["AEPecker", "inpaint", "suspects"]
 
 
@@ -238,17 +241,17 @@ PIXELS, UNSEEN = 12, ("projected gradient", "single pixel")
 USED = {"smoke": (100, 50), "quick": (1500, 300), "full": (10_000, 1000)}  # images to learn attacks from, images attacked in the test
 
 
-def pecker(train, budget, seed, compare: bool):
+def pecker(train, budget, seed, compare: bool, learning_rate: float):
     """A small CNN, a detector of attacks on it, and how many images of the test are to be attacked."""
     x, y = torch.tensor(train.pixels), torch.tensor(train.labels)
     learned, tested = USED[budget.name]
-    half, network = budget.steps // 2, small_cnn(x.shape[1:], len(train.classes), seed=seed, width=8, hidden=64)
-    learn_classes(network, x, y, steps=half, learning_rate=3e-3, batch_size=128, seed=seed, on_step=budget.spend)
+    third, network = budget.steps // 3, small_cnn(x.shape[1:], len(train.classes), seed=seed, width=8, hidden=64)
+    learn_classes(network, x, y, steps=third, learning_rate=3e-3, batch_size=128, seed=seed, on_step=budget.spend)
     attacked = saliency(network, x[:learned], y[:learned], pixels=PIXELS)
     fooled = right(network, x[:learned], y[:learned]) & ~right(network, attacked, y[:learned])
-    detector = AEPecker(compare=compare, seed=seed)
+    detector = AEPecker(compare=compare, learning_rate=learning_rate, seed=seed)
     attacked = attacked[fooled] if bool(fooled.any()) else attacked  # those that fool, where any do
-    return detector.fit(x[:learned], attacked, steps=budget.steps - half, on_step=budget.spend), network, tested
+    return detector.fit(x[:learned], attacked, steps=budget.steps - third, on_step=budget.spend), network, tested
 
 
 def attacks(detector: AEPecker, model: nn.Module, x: Tensor, y: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
@@ -274,12 +277,12 @@ def told_apart(measure, natural: Tensor, attacked: Tensor) -> float:
 
 def treatment(train, budget, seed):
     """The image beside its repaired copy."""
-    return pecker(train, budget, seed, compare=True)
+    return pecker(train, budget, seed, compare=True, learning_rate=3e-4)
 
 
 def control(train, budget, seed):
     """The image alone."""
-    return pecker(train, budget, seed, compare=False)
+    return pecker(train, budget, seed, compare=False, learning_rate=3e-3)
 
 
 def score(model, test):
