@@ -29,7 +29,7 @@ from bakeoff.data.kinds.environment import Environment
 from bakeoff.data.kinds.transitions import Transitions
 from bakeoff.parts.rollouts import episodes, mean_return
 
-SEEDS = range(3)
+SEEDS = range(8)
 PENDULUM, CART = "Pendulum-v1", "CartPole-v1"
 STEPS = {"TD3": 5000, "SAC": 5000, "DQN": 20_000, "BC": 3000}
 WARM_UP, HIDDEN, BATCH, RATE = 1000, (128, 128), 128, 1e-3

@@ -36,7 +36,7 @@ from bakeoff.parts.linear_bounds import margin_bounds
 from bakeoff.parts.small_cnn import small_cnn
 from bakeoff.parts.supervised import train as learn
 
-SECONDS, LEARNED, ATTACKED, CLEAN = 8.0, 10_000, 100, 1000  # of CPU; images
+SECONDS, LEARNED, ATTACKED, CLEAN = 8.0, 10_000, 300, 1000  # of CPU; images
 RADII, SIGMA = {math.inf: 0.2, 2: 1.0}, 0.5
 ALIKE = {"learning_rate": 2e-3, "batch_size": 64}
 

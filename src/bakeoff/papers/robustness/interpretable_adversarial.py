@@ -31,18 +31,16 @@ Out of reach: ImageNet and its nets, WordNet scores, what people take a neuron t
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import deepcopy
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bakeoff.baselines.adversarial_training import pictures
+from bakeoff.baselines.adversarial_training import LearnsPictures
 from bakeoff.claim import Claim, Drawing, Paper
-from bakeoff.errors import NotFitted
 from bakeoff.parts.attacks import accuracy, pgd
 from bakeoff.parts.evaluating import evaluating
-from bakeoff.parts.learning import inputs, learn, tensor
+from bakeoff.parts.learning import inputs, tensor
 from bakeoff.parts.small_cnn import small_cnn
 from bakeoff.parts.supervised import train as learn_usually
 
@@ -56,7 +54,7 @@ CLAIM = Claim(says="With the consistent loss adversarial training leaves more of
 __all__ = ["ConsistentTraining", "neuron_consistency"]
 
 
-class ConsistentTraining:
+class ConsistentTraining(LearnsPictures):
     """Adversarial training in which one layer's features of an image and of its attacked copy are drawn together.
 
     Args:
@@ -100,9 +98,8 @@ class ConsistentTraining:
             raise ValueError(f"weight {self.weight}, radius {self.radius}; expected 0 or above")
         if not isinstance(self.start, nn.Sequential):
             raise ValueError(f"expected an nn.Sequential, which `layer` can cut in two, not {type(self.start).__name__}")
-        self._network = learn(deepcopy(self.start), *pictures(images, labels), self._loss, steps=steps,
-                              learning_rate=self.learning_rate, batch_size=self.batch_size, seed=self.seed, on_step=on_step)
-        return self
+        return self._learn(self.start, images, labels, steps=steps, learning_rate=self.learning_rate, batch_size=self.batch_size,
+                           seed=self.seed, on_step=on_step)
 
     def _loss(self, network: nn.Sequential, x: Tensor, y: Tensor, rng: torch.Generator, _done: float) -> Tensor:
         sizes = self.radius * torch.rand(len(x), generator=rng).view(-1, 1, 1, 1)
@@ -110,13 +107,6 @@ class ConsistentTraining:
         clean, moved = network[:self.layer](torch.cat((x, attacked))).chunk(2)  # each (B, ...)
         logits = network[self.layer:](torch.cat((clean, moved)))  # (2 B, K)
         return 2 * F.cross_entropy(logits, y.repeat(2)) + self.weight * (clean - moved).square().flatten(1).sum(1).mean()
-
-    @property
-    def network(self) -> nn.Sequential:
-        """The trained network, in evaluation mode."""
-        if not hasattr(self, "_network"):
-            raise NotFitted()
-        return self._network
 
     def encode(self, images) -> Tensor:
         """The features (B, D) of images, those that were drawn together.
@@ -130,19 +120,6 @@ class ConsistentTraining:
         """
         with torch.no_grad():
             return self.network[:self.layer](inputs(images, self.network)).flatten(1)
-
-    def predict(self, images) -> Tensor:
-        """The class (B,) of each of the images.
-
-        Args:
-            images: (B, C, H, W), as in `fit`.
-
-        Raises:
-            NotFitted: before `fit`.
-            ValueError: values are not in [0, 1].
-        """
-        with torch.no_grad():
-            return self.network(inputs(images, self.network)).argmax(1)
 
 
 def one_step(network: nn.Module, x: Tensor, y: Tensor, sizes: Tensor) -> Tensor:
