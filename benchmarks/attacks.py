@@ -178,7 +178,7 @@ def main(words) -> None:
     told = "".join(path.read_text(encoding="utf-8").partition("\n\n## What")[1:]).rstrip() if path.exists() else ""  # stays
     for name, radius in RADII.items():
         train, test = sets.load(Source(name), "images").split(0)
-        model, pixels, labels = trained(train), torch.tensor(test.pixels[:STARTED]), torch.tensor(test.labels[:STARTED])
+        model, pixels, labels = trained(train), torch.tensor(test.pixels[:STARTED]).contiguous(), torch.tensor(test.labels[:STARTED])
         x, y = pixels[:IMAGES], labels[:IMAGES]
         text += [f"## {name}: {100 * attacks.accuracy(model, x, y):.1f} % natural accuracy", "", COLUMNS]
         for row in rows(name, radius):

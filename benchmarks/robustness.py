@@ -80,7 +80,7 @@ class Repaired(nn.Module):
         self.base, self.pecker = base, AEPecker()
 
     def forward(self, x):
-        return self.base(x + (self.pecker.rectify(x.detach()) - x.detach()))
+        return self.base(x + (self.pecker.rectify(x.detach().clamp(0, 1)) - x.detach()))
 
 
 class Standardised(nn.Module):

@@ -28,7 +28,6 @@ import torch.nn.functional as F
 
 from bakeoff.data import arcade, batch_files, frame_files
 from bakeoff.data.kinds.discrete_transitions import DiscreteTransitions
-from bakeoff.errors import DataError
 from bakeoff.parts.q_networks import q_network
 from bakeoff.parts.seeding import seeded
 
@@ -64,8 +63,7 @@ def minatar(game, out, frames, rows, references):
 
 def atari(game, out, frames, rows, references):
     """Make a batch of an Atari game, written to disk as it is played."""
-    if out.exists():
-        raise DataError(f"{out} is there already", "Give another folder, or remove it.")
+    frame_files.makeable(out)
     make(f"Atari/{game}-v0", frames, rows, references, (512,), 20_000, lambda steps, about: frame_files.write(out, steps, about))
 
 

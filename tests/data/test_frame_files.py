@@ -107,6 +107,13 @@ def with_steps(**changed):
     return change
 
 
+def headed(shape):
+    def change(folder):
+        words = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}}}".ljust(117).encode() + b"\n"
+        (folder / "frames.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(words).to_bytes(2, "little") + words + bytes(256))
+    return change
+
+
 @pytest.mark.parametrize(("damage", "told"), [
     (cut, "frames.npy cannot be read: mmap length"), (lengthened, "frames.npy is no plain array of frames"),
     (flipped, "frames.npy is damaged: its checksum is"),
@@ -117,18 +124,46 @@ def with_steps(**changed):
     (lambda folder: np.save(folder / "frames.npy", np.zeros((20, 6, 5), np.uint8)), "found 20 frames\nExpected 21, for 17 steps in 4 "),
     (lambda folder: (folder / "steps.npz").unlink(), "steps.npz lacks action, .* found nothing"),
     (lambda folder: (folder / "steps.npz").write_bytes((folder / "steps.npz").read_bytes()[:-50]), "steps.npz cannot be read"),
-    (with_steps(reward=None), "steps.npz lacks reward; found"), (with_steps(crc32=np.array("x")), "crc32 holds <U1"),
+    (with_steps(reward=None), "steps.npz lacks reward; found"), (with_steps(crc32=np.array("x")), "crc32 is x"),
     (with_steps(action=np.zeros(16, int)), r"action: found shape \(16,\)"),
     (with_steps(action=np.full(17, 3)), "action: found choices from 3 to 3"),
     (with_steps(action=np.full(17, 0.5)), "action: found float64"), (with_steps(reward=np.full(17, np.nan)), "reward: found missing"),
     (with_steps(ended=np.zeros(17, bool)), "ended: found no end"), (with_steps(terminated=np.ones(17, bool)), "terminated: found true"),
-    (with_steps(actions=np.array([3, 3])), "batch: "), (with_steps(fact=np.array(["a"])), "batch: "),
+    (with_steps(actions=np.array([3, 3])), r"actions is \[3 3\]"), (with_steps(fact=np.array(["a"])), "batch: "),
+    (with_steps(actions=np.array(10**12)), "actions is 10+\nGive a whole number"), (with_steps(stacked=np.array(1.7)), "stacked is 1.7"),
+    (with_steps(stacked=np.array(10**9)), "stacked is"), (with_steps(crc32=np.array(np.nan)), "crc32 is nan"),
+    (with_steps(terminated=np.full(17, 0.5)), "terminated holds float64"),
+    (headed("(9223372036854775808, 8, 8)"), "frames.npy"), (headed("(-4, 8, 8)"), "frames.npy"), (headed("(True, 8, 8)"), "frames.npy"),
+    (headed("((4, 8, 8)"), "frames.npy cannot be read"),
     (with_steps(environment=np.array("os:Task-v0")), "a module would be imported"),
     (with_steps(environment=np.array("CartPole-v1")), r"observations of size \(6, 5, 4\), 3 actions\nCartPole-v1 has .* \(4,\) and 2 ")])
 def test_a_damaged_folder_is_told(folder, damage, told):
     damage(folder)
     with pytest.raises(DataError, match=told):
         discrete_transitions.load(folder)
+
+
+def test_frames_unlike_the_first_and_folders_that_cannot_be_made_are_told(folder, tmp_path):
+    first, *others = steps()
+    for wrong in (first[3][:4], first[3].astype(np.float32)):
+        with pytest.raises(DataError, match="step 1 has frames of"):
+            frame_files.write(tmp_path / "other", [first, (*others[0][:3], wrong, *others[0][4:])], lambda: ABOUT)
+    (tmp_path / "link").symlink_to(tmp_path / "nothing")
+    for name, told in (("link", "there already"), (240 * "a", "cannot be made"), (folder.name, "there already")):
+        with pytest.raises(DataError, match=told):
+            frame_files.makeable(tmp_path / name)
+    frame_files.makeable(tmp_path / "free")
+    assert {one.name for one in tmp_path.iterdir()} == {folder.name, "link"}
+
+
+def test_what_was_loaded_is_saved_as_it_was(folder, tmp_path):
+    batch = discrete_transitions.load(folder)
+    discrete_transitions.save(batch, tmp_path / "again")
+    for name in ("frames.npy", "steps.npz"):
+        assert (tmp_path / "again" / name).stat().st_size == (folder / name).stat().st_size
+    again = discrete_transitions.load(tmp_path / "again")
+    assert again.behaviour == batch.behaviour
+    np.testing.assert_array_equal(again.stacks(range(len(again)), after=1), batch.stacks(range(len(batch)), after=1))
 
 
 def test_nothing_is_written_over_and_nothing_is_left_half_written(folder, tmp_path):

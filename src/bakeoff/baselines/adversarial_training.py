@@ -63,7 +63,7 @@ class LearnsPictures:
 class AdversarialTraining(LearnsPictures):
     """Training of a classifier on the changed images that fool it most.
 
-    With fraction 0, or radius 0, it is standard training (`parts.supervised.train`), bit for bit.
+    With fraction 0, or radius 0, it is standard training (`parts.supervised.train`), bit for bit if the network draws nothing itself.
 
     Args:
         network: (B, C, H, W) -> (B, K) logits; a copy of it is trained, from its present weights.

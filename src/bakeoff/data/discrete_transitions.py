@@ -16,11 +16,25 @@ from . import frame_files, logs, made
 from .batch_files import packaged
 from .kinds.discrete_transitions import DiscreteTransitions
 from .kinds.frame_transitions import FrameTransitions
-from .logs import save
 
 MOST = 10_000  # actions to choose from
 
 __all__ = ["collected", "load", "packaged", "save"]
+
+
+def save(batch: DiscreteTransitions | FrameTransitions, path: Path) -> None:
+    """Write a batch so that `load` reads it: one of frames as a folder of frames, another as `logs.save` does.
+
+    Args:
+        batch: what is written.
+        path: a folder that is not there yet; or an .npz archive or, without an ending, a Minari data set.
+
+    Raises:
+        DataError: a folder of frames is there already, or the ending is another.
+    """
+    if isinstance(batch, FrameTransitions):
+        return frame_files.write(path, batch.steps(), lambda: (batch.actions, batch.environment, batch.behaviour))
+    return logs.save(batch, path)
 
 
 def load(path: Path, environment: str = "") -> DiscreteTransitions | FrameTransitions:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import tokenize
 import zlib
 from array import array
 from collections.abc import Callable, Iterable
@@ -26,6 +27,8 @@ from .kinds.frame_transitions import FrameTransitions
 
 FRAMES, STEPS = "frames.npy", "steps.npz"
 COLUMNS = {"action": "q", "reward": "f", "terminated": "b", "ended": "b"}
+ENDS = ("terminated", "ended")
+RANGES = {"actions": (1, 10_000), "stacked": (1, 64), "crc32": (0, 2**32 - 1)}
 CHUNK = 1 << 24  # bytes
 
 
@@ -46,10 +49,13 @@ def load(path: Path, environment: str = "") -> FrameTransitions:
         MissingPackage: the environment needs a package that is not installed.
     """
     steps, told = logs.archive(path / STEPS) if (path / STEPS).is_file() else {}, path / STEPS
-    if missing := [name for name in (*COLUMNS, "actions", "stacked", "crc32") if name not in steps]:
+    if missing := [name for name in (*COLUMNS, *RANGES) if name not in steps]:
         raise DataError(f"{told} lacks {', '.join(missing)}; found {', '.join(steps) or 'nothing'}", "Make the batch again.")
-    if wrong := [name for name in (*COLUMNS, "actions", "stacked", "crc32") if steps[name].dtype.kind not in "fiub"]:
-        raise DataError(f"{told}: {wrong[0]} holds {steps[wrong[0]].dtype}", "Give numbers.")
+    if wrong := [name for name in COLUMNS if steps[name].dtype.kind not in "fiub" or (name in ENDS and steps[name].dtype.kind == "f")]:
+        raise DataError(f"{told}: {wrong[0]} holds {steps[wrong[0]].dtype}", "Give numbers, and whether it ended as true or false.")
+    for name, (least, most) in RANGES.items():
+        if steps[name].dtype.kind not in "iu" or steps[name].shape != () or not least <= int(steps[name]) <= most:
+            raise DataError(f"{told}: {name} is {str(steps[name])[:40]}", f"Give a whole number from {least} to {most}.")
     environment = environment or logs.told_environment(told, steps)
     frames = _mapped(path / FRAMES)
     try:
@@ -74,14 +80,10 @@ def write(path: Path, steps: Iterable[tuple], about: Callable[[], tuple]) -> Non
         about: asked after the last step for how many actions there are, the environment's id, and facts as (name, value).
 
     Raises:
-        DataError: the folder is there already, or there are no steps.
+        DataError: the folder is there already or cannot be made, there are no steps, or a frame is not like the first.
     """
-    if path.exists():
-        raise DataError(f"{path} is there already", "Give another folder, or remove it.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")
+    part = _room(path)
     try:
-        part.mkdir()
         columns, shape, crc = {name: array(code) for name, code in COLUMNS.items()}, (), 0
         with open(part / FRAMES, "xb") as file:
             count, begins = 0, True
@@ -90,9 +92,12 @@ def write(path: Path, steps: Iterable[tuple], about: Callable[[], tuple]) -> Non
                     shape = seen.shape
                     _header(file, 0, shape)
                 for frame in (seen, following)[not begins:]:
+                    if frame.dtype != np.uint8 or frame.shape != shape:
+                        raise DataError(f"{path}: step {len(columns['ended'])} has frames of {frame.dtype}, {frame.shape}",
+                                        f"Give uint8, {shape}, as the first.")
                     crc = zlib.crc32(piece := np.ascontiguousarray(frame[..., -1]).data, crc)
                     count += file.write(piece) // piece.nbytes
-                for column, value in zip(columns.values(), (*step, terminated, ended), strict=True):
+                for column, value in zip(columns.values(), (*step, bool(terminated), bool(ended)), strict=True):
                     column.append(value)
                 begins = ended
             if not count:
@@ -107,6 +112,23 @@ def write(path: Path, steps: Iterable[tuple], about: Callable[[], tuple]) -> Non
         shutil.rmtree(part, ignore_errors=True)
 
 
+def _room(path: Path) -> Path:
+    """A folder beside this one, empty; `DataError` where this one could not be made."""
+    if path.exists() or path.is_symlink():
+        raise DataError(f"{path} is there already", "Give another folder, or remove it.")
+    part = path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")
+    try:
+        part.mkdir(parents=True)
+    except OSError as problem:
+        raise DataError(f"{path} cannot be made: {problem}", "Give another folder.") from None
+    return part
+
+
+def makeable(path: Path) -> None:
+    """Raise `DataError` unless `write` could make this folder now: asked before the work that is to be kept there."""
+    _room(path).rmdir()
+
+
 def _header(file, count: int, shape: tuple[int, ...]) -> None:
     """At the file's beginning, of the same length whatever the count: NumPy leaves room for an array to grow."""
     file.seek(0)
@@ -116,7 +138,7 @@ def _header(file, count: int, shape: tuple[int, ...]) -> None:
 def _mapped(path: Path) -> np.memmap:
     try:
         frames = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as problem:
+    except (ValueError, TypeError, OverflowError, OSError, EOFError, tokenize.TokenError) as problem:
         raise DataError(f"{path} cannot be read: {problem}", "It is cut short or damaged: copy it again, or make it again.") from None
     if not isinstance(frames, np.memmap) or frames.flags.fnc or path.stat().st_size != frames.offset + frames.nbytes:
         raise DataError(f"{path} is no plain array of frames", "Make the batch again.")

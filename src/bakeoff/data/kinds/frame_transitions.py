@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -79,6 +80,12 @@ class FrameTransitions(Batch):
         latest = np.asarray(rows) + episode + after
         wanted = np.maximum(latest[:, None] + np.arange(1 - self.stacked, 1), self._first[episode][:, None])  # (B, S)
         return np.moveaxis(self.frames[wanted], 1, -1)
+
+    def steps(self, piece: int = 1024) -> Iterator[tuple]:
+        """Every step as (observation, action, reward, next observation, terminated, ended), a piece of the batch in memory at a time."""
+        for rows in np.array_split(np.arange(len(self)), max(1, len(self) // piece)):
+            yield from zip(self.stacks(rows), self.action[rows], self.reward[rows], self.stacks(rows, after=1), self.terminated[rows],
+                           self.ended[rows], strict=True)
 
     def in_memory(self) -> DiscreteTransitions:
         """The same batch with every stack made: 2 S times as large, for learners that know of no frames."""

@@ -41,7 +41,7 @@ from bakeoff.baselines.adversarial_training import AdversarialTraining
 from bakeoff.claim import Claim, Drawing, Paper
 from bakeoff.parts.attacks import cross_entropy, margin_loss, pgd, right, worst_of
 from bakeoff.parts.evaluating import evaluating
-from bakeoff.parts.learning import class_numbers, inputs
+from bakeoff.parts.learning import inputs
 from bakeoff.parts.small_cnn import small_cnn
 
 PAPER = Paper(title="The Limitations of Adversarial Training and the Blind-Spot Attack",
@@ -96,7 +96,6 @@ def blind_spot_attack(model: nn.Module, images: Tensor, labels: Tensor, *, scale
     if not (0 < scale <= 1 and 0 <= shift <= 1 - scale + 1e-6):
         raise ValueError(f"scale {scale}, shift {shift}; expected scale in (0, 1] and shift in [0, 1 - scale], else pixels leave [0, 1]")
     images = inputs(images, model)
-    labels = class_numbers(labels, model, images)
     room = shift, min(1.0, shift + scale)
     faded = (scale * images + shift).clamp(*room)
     attacked = worst_of(model, faded, labels, [

@@ -43,8 +43,8 @@ from bakeoff.claim import Claim, Drawing, Paper
 from bakeoff.errors import NotFitted
 from bakeoff.papers.robustness.randomized_smoothing import Smoothed
 from bakeoff.parts.attacks.balls import lengths, within
-from bakeoff.parts.evaluating import evaluating
-from bakeoff.parts.learning import class_numbers, inputs, learn, tensor
+from bakeoff.parts.attacks.outcomes import attacking
+from bakeoff.parts.learning import inputs, learn, tensor
 from bakeoff.parts.small_cnn import small_cnn
 from bakeoff.parts.trace_pictures import bars
 
@@ -178,11 +178,9 @@ def attack_smoothed(model: nn.Module, x, y, *, sigma: float, radius: float, step
         tensor([0.6250])
     """
     _check(sigma, radius, steps, draws)
-    x = inputs(x, model, bounds)
-    y = class_numbers(y, model, x)
-    rng = torch.Generator(x.device).manual_seed(seed)
-    noise = sigma * torch.randn(draws, *x.shape, generator=rng, dtype=x.dtype, device=x.device)  # (M, B, C, H, W)
-    with evaluating(model):
+    with attacking(model, inputs(x, model, bounds), tensor(y), bounds) as (x, y):
+        rng = torch.Generator(x.device).manual_seed(seed)
+        noise = sigma * torch.randn(draws, *x.shape, generator=rng, dtype=x.dtype, device=x.device)  # (M, B, C, H, W)
         return _climb(model, x, y, noise, radius, steps, bounds)
 
 
