@@ -31,7 +31,7 @@ on three such seeds, BCQ got 8.0 to 8.7, where the batch has 4.6 and its player 
 game so small that 50,000 steps hold most of what happens to a good player and little of what happens to a bad one. With batches of 32
 Double DQN got 2.3 after 5,000 updates, with a rate of 3e-4 and a copy every 200 it got 3.6 on another seed, its values right
 (benchmarks/value_estimates.md), BCQ 7.8; d3rlpy's, with batches of 64, 0.7 and 0.8 after 2,500. So the lead is that of staying near the
-batch: after 2,000 updates plain cloning got 7.9 and KL-control 6.5, BCQ 6.2, and in MinAtar's Space Invaders 19, 13 and 14
+batch: after 2,000 updates plain cloning got 7.9 and KL-control 6.2, BCQ 7.4, and in MinAtar's Space Invaders 19, 17 and 15
 (benchmarks/discrete.md). Whether BCQ does better than cloning, the claim does not ask.
 """
 

@@ -22,8 +22,9 @@ the treatment after 300 steps at rates of 1e-3 and 3e-3 had 84.6 and 82.5, after
 it gave one answer for ever in two of four. A detector of the image alone stays at a constant answer for 100 to 250 steps; in 300 two of
 twelve had barely left it (AUROC 51 and 65), in 600 both had (89 and 88). So both arms have 600 steps, the control at 3e-3, the comparison
 at 3e-4: neither is ahead. In one of the twenty pairs judged the control stayed at a constant (50); without it the means are 84.6 and 85.0.
-In one earlier trial on 4,000 photographs the comparison was ahead, by 3 and 12 points. Clothes (Fashion-MNIST) are the failing case, as their
-edges and the dark ground lie at the ends of the range (22 suspects in a natural image): 77.3 and 60.6 at best, the control 89.7 and 69.3.
+In one earlier trial on 4,000 photographs the comparison was ahead, by 3 and 12 points. Clothes (Fashion-MNIST) are the failing case, as
+their edges and the dark ground lie at the ends of the range (22 suspects in a natural image): 77.3 and 60.6 at best, the control 89.7 and
+69.3.
 
 Out of reach: ImageNet. What is found here is found against attackers that know nothing of the detector, but for that one side
 measure, and it is no proof against others.
