@@ -9,7 +9,7 @@ Continuous actions are a regression, not a squashed Gaussian: its solution is th
 policy should do when judged without noise, and actions at their very bounds, of which clipped noise makes many, are as good targets as
 any, where a squashed density is infinite. The output is not squashed either, so that without hidden layers this is least squares.
 
-From 4,000 steps of a policy that got -584 on Pendulum-v1 it gets -586, d3rlpy's -573, the means of three seeds (`benchmarks/agents.md`).
+From 4,000 steps of a policy that got -584 on Pendulum-v1 it gets -572, d3rlpy's -585, the means of eight seeds (`benchmarks/agents.md`).
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ actor climbs the first critic, and it and the targets move once in `delay` criti
 Actions are counted in units of their bounds. From a fixed batch (`fit`) nothing keeps the actor near the batch's actions: that is what
 it is a control for. By acting (`practise`) it adds noise to its own actions.
 
-With hidden layers of 128 it gets -696 on Pendulum-v1 after 5,000 steps in it, the mean of six seeds, which are far apart (-942 to -487);
-Stable-Baselines3's gets -706 on theirs (three of the seeds in `benchmarks/agents.md`: -670 and -509). Looked at every 500 steps from
+With hidden layers of 128 it gets -731 on Pendulum-v1 after 5,000 steps in it, the mean of eight seeds, which are far apart (-962 to -487);
+Stable-Baselines3's gets -677 (-936 to -458; `benchmarks/agents.md`). Looked at every 500 steps from
 7,000 to 10,000, on eight seeds, both get -185, the median being -159 and -158: policies that are good already break for some hundreds of
 steps, below -200 at 7 and 5 of the 56 looks, so the last look alone (-244 and -179 at 10,000, six seeds) is a matter of luck.
 """
