@@ -138,7 +138,6 @@ def main() -> None:
     speeds = [speed(name, batch, hidden, threads) for threads in (1, 2) for name, batch, hidden in (
         ("images of 10 x 10 x 4, dense layers of 128", breakout, SMALL["hidden"]),
         ("4 numbers, two dense layers of 256", flat_batch(), (256, 256)))]
-    pairs = [beside(game, sets.load(Source(f"{game}-epsilon"), "discrete_transitions")) for game in ("breakout",)]
     text = "\n".join([
         "# Learners of discrete actions, on batches of MinAtar", "",
         f"Written by `benchmarks/discrete.py` with d3rlpy {d3rlpy.__version__}: {len(SEEDS)} seeds, {STEPS} updates of "
@@ -153,7 +152,7 @@ def main() -> None:
         "one each, as in the authors' release. On flat observations both have two networks.", "",
         "| observations | threads | bakeoff | d3rlpy | times |", "|---|---|---|---|---|", *speeds, "",
         f"Return after {STEPS:,} updates over {len(BESIDE)} seeds, {STARTS} games each, with 95 % intervals of Student's t.", "",
-        "| game | bakeoff | d3rlpy | difference, seed by seed |", "|---|---|---|---|", *pairs])
+        "| game | bakeoff | d3rlpy | difference, seed by seed |", "|---|---|---|---|", beside("breakout", breakout)])
     Path(__file__).with_suffix(".md").write_text(text + "\n", encoding="utf-8")
     print(text)
 

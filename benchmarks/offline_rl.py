@@ -116,11 +116,8 @@ def write(speeds: list[dict], found: list[dict], shown: float) -> None:
               f"{len(SEEDS)} seeds of ten episodes each, with 95 % intervals of Student's t.", "",
               "| method | bakeoff | d3rlpy | difference, seed by seed |", "|---|---|---|---|"]
     lines += [f"| {one['method']} | {one['bakeoff']} | {one['d3rlpy']} | {one['difference']} |" for one in found]
-    lines += ["", "The goal was twice d3rlpy's speed; it is met for BCQ on one thread and missed by up to a seventh elsewhere. Most of "
-              "a step at the papers' widths is matrix products that both sides must make (for BEAR 13 of 22 ms on one thread). Critics "
-              "as one node of the graph with slopes written by hand, and an Adam without bookkeeping, gave BEAR 3 to 12 % more, and were "
-              "not kept."]
-    PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    told = "".join(PAGE.read_text(encoding="utf-8").partition("\n\n## What")[1:]).rstrip() if PAGE.exists() else ""  # stays
+    PAGE.write_text("\n".join(lines) + told + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
